@@ -1,0 +1,1 @@
+"""Sources become pages, pages become chunks, chunks become a searchable index."""

@@ -1,0 +1,105 @@
+"""One generation of the index, open for searching."""
+
+import logging
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from knowledge import lexicon
+from knowledge.chunks import CHUNKER
+from knowledge.contents import CONTENTS, Contents
+from knowledge.errors import EmbedderMismatch, IndexDamaged
+from knowledge.generations import Generations
+from knowledge.keywords import Keywords, write_keywords
+from knowledge.lexicon import Lexicon
+from knowledge.manifest import Manifest, changed_files, read_manifest
+from knowledge.vectors import DenseIndex
+
+logger = logging.getLogger(__name__)
+
+KEYWORDS = "tantivy"
+REBUILD = "Run: ask-marvin reindex --full"
+# float16 keeps three digits.
+SAME = 0.99
+
+
+@dataclass(frozen=True)
+class Index:
+    """Texts, keywords, vectors and manifest of one generation; safe to read from several threads."""
+
+    manifest: Manifest
+    contents: Contents
+    keywords: Keywords
+    vectors: DenseIndex
+    lexicon: Lexicon
+    opened: ExitStack = field(default_factory=ExitStack)
+    """What is to be closed with it."""
+
+    def close(self) -> None:
+        self.opened.close()
+
+
+def write_derived(folder: Path, contents: Contents) -> None:
+    """Make what keyword search needs from a generation's texts."""
+    write_keywords(folder / KEYWORDS, contents.all_chunks())
+    lexicon.save(lexicon.learn(chunk for _, chunk in contents.all_chunks()), folder)
+
+
+def open_index(generations: Generations, number: int, embedder: str) -> Index:
+    """Open a generation after making sure that it is what its manifest says.
+
+    Raises:
+        EmbedderMismatch: questions of that embedder cannot be compared with it.
+        IndexDamaged: it is not as it was built.
+    """
+    generations.ensure(number)
+    folder = generations.folder(number)
+    manifest = read_manifest(folder)
+    _require_same_kind(manifest, embedder)
+    if changed := changed_files(folder, manifest):
+        logger.warning("Changed since generation %d was built: %s", number, ", ".join(changed))
+        raise IndexDamaged(f"Generation {number} of the index was damaged after it was built.", REBUILD)
+    with ExitStack() as opening:
+        index = _open_parts(generations, manifest, opening)
+        _verify(index)
+        return replace(index, opened=opening.pop_all())
+
+
+def _require_same_kind(manifest: Manifest, embedder: str) -> None:
+    if manifest.embedder != embedder:
+        raise EmbedderMismatch(
+            f"The index was built with the embedder {manifest.embedder!r}, but {embedder!r} is configured.",
+            REBUILD,
+        )
+    if not manifest.same_kind(embedder, CHUNKER):
+        raise EmbedderMismatch("The index was built by another version of this program.", REBUILD)
+
+
+def _open_parts(generations: Generations, manifest: Manifest, opening: ExitStack) -> Index:
+    number = manifest.generation
+    folder = generations.folder(number)
+    opening.enter_context(generations.reading(number))
+    contents = opening.enter_context(closing(Contents.open(folder / CONTENTS)))
+    vectors = opening.enter_context(closing(generations.open_vectors(number)))
+    return Index(manifest, contents, Keywords(folder / KEYWORDS), vectors, lexicon.load(folder))
+
+
+def _verify(index: Index) -> None:
+    expected = index.manifest.chunks
+    counts = {
+        "texts": index.contents.counts()[1],
+        "keywords": index.keywords.count(),
+        "vectors": index.vectors.count(),
+    }
+    for part, count in counts.items():
+        if count != expected:
+            raise IndexDamaged(
+                f"Generation {index.manifest.generation} has {expected} chunks, but its {part} hold {count}.",
+                REBUILD,
+            )
+    for known in index.manifest.known:
+        nearest = index.vectors.nearest(known.numbers(), 1)
+        if not nearest or nearest[0][0] != known.key or nearest[0][1] < SAME:
+            raise IndexDamaged(
+                f"Generation {index.manifest.generation} does not find its own content.", REBUILD
+            )

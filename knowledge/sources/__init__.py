@@ -1,0 +1,1 @@
+"""Where pages come from: a folder of files, a website, the built-in field guide."""
