@@ -1,0 +1,128 @@
+"""Creates objects on the test server, over its API alone; every name is unique to the test."""
+
+import asyncio
+import uuid
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+
+# The server's services write to the same SQLite file.
+SQLITE_IS_LOCKED = 503
+
+
+def unique(stem: str) -> str:
+    return f"{stem}-{uuid.uuid4().hex[:8]}"
+
+
+PATIENCE_SECONDS = 30.0
+
+
+async def until(condition: Callable[[], Awaitable[bool]]) -> None:
+    """Waits for what the server does in the background."""
+    for _ in range(int(PATIENCE_SECONDS / 0.05)):
+        if await condition():
+            return
+        await asyncio.sleep(0.05)
+    raise AssertionError(f"did not come true within {PATIENCE_SECONDS:.0f} s")
+
+
+class Seed:
+    def __init__(self, http: httpx.AsyncClient) -> None:
+        self._http = http
+
+    async def post(self, path: str, body: Any = None) -> Any:
+        return await self._send("POST", path, {} if body is None else body)
+
+    async def patch(self, path: str, body: Any) -> None:
+        await self._send("PATCH", path, body)
+
+    async def delete(self, path: str) -> None:
+        await self._send("DELETE", path)
+
+    async def get(self, path: str) -> Any:
+        return await self._send("GET", path)
+
+    async def _send(self, method: str, path: str, body: Any = None) -> Any:
+        for pause in (0.1, 0.2, 0.4, 0.8, 1.6):
+            response = await self._http.request(method, path, json=body)
+            if response.status_code != SQLITE_IS_LOCKED:
+                break
+            await asyncio.sleep(pause)
+        assert response.is_success, response.text
+        return response.json() if response.content else None
+
+    async def pool(self, *, type: str = "process", stem: str = "pool", **more: Any) -> str:
+        name = unique(stem)
+        await self.post("work_pools/", {"name": name, "type": type, **more})
+        return name
+
+    async def worker(self, pool: str, *, name: str = "worker-1", interval: int = 30) -> str:
+        """A heartbeat is all that makes a worker; it does not poll queues by itself."""
+        body = {"name": name, "heartbeat_interval_seconds": interval}
+        await self.post(f"work_pools/{pool}/workers/heartbeat", body)
+        return name
+
+    async def poll(self, pool: str, *queues: str) -> None:
+        """What a worker does every few seconds."""
+        await self.post(f"work_pools/{pool}/get_scheduled_flow_runs", {"work_queue_names": list(queues)})
+
+        async def polled() -> bool:
+            rows = [await self.get(f"work_pools/{pool}/queues/{queue}") for queue in queues]
+            return all(row["last_polled"] for row in rows)
+
+        await until(polled)
+
+    async def serve(self, deployment: dict[str, Any]) -> None:
+        """What `flow.serve()` does every few seconds."""
+        await self.post("deployments/get_scheduled_flow_runs", {"deployment_ids": [deployment["id"]]})
+
+        async def ready() -> bool:
+            return bool((await self.get(f"deployments/{deployment['id']}"))["status"] == "READY")
+
+        await until(ready)
+
+    async def flow(self, stem: str = "flow") -> dict[str, Any]:
+        flow: dict[str, Any] = await self.post("flows/", {"name": unique(stem)})
+        return flow
+
+    async def deployment(
+        self, *, flow: dict[str, Any] | None = None, pool: str | None = None, name: str = "", **more: Any
+    ) -> dict[str, Any]:
+        """The deployment's row, with `full_name` beside."""
+        flow = flow or await self.flow()
+        body = {"name": name or unique("deployment"), "flow_id": flow["id"], "entrypoint": "flows.py:main"}
+        pooled = {"work_pool_name": pool} if pool else {}
+        row: dict[str, Any] = await self.post("deployments/", {**body, **pooled, **more})
+        return {**row, "full_name": f"{flow['name']}/{row['name']}"}
+
+    async def run(
+        self, deployment: dict[str, Any], *, late_by: float = 0, due_in: float = 0, **more: Any
+    ) -> dict[str, Any]:
+        """A scheduled run, `late_by` seconds overdue or `due_in` seconds ahead."""
+        due = datetime.now(UTC) + timedelta(seconds=due_in - late_by)
+        state = {"type": "SCHEDULED", "state_details": {"scheduled_time": due.isoformat()}}
+        body = {"name": unique("run"), "state": state, **more}
+        run: dict[str, Any] = await self.post(f"deployments/{deployment['id']}/create_flow_run", body)
+        return run
+
+    async def state(self, run: dict[str, Any], type: str, name: str = "", message: str = "") -> None:
+        """Puts a run into a state, past the server's rules."""
+        state = {"type": type, "name": name or type.capitalize(), "message": message}
+        await self.post(f"flow_runs/{run['id']}/set_state", {"state": state, "force": True})
+
+    async def logs(self, run: dict[str, Any], lines: list[tuple[int, str]]) -> None:
+        """Log lines of (level, message), a second apart, the last one now."""
+        first = datetime.now(UTC) - timedelta(seconds=len(lines))
+        rows = [
+            {
+                "flow_run_id": run["id"],
+                "level": level,
+                "message": message,
+                "name": "prefect.flow_runs",
+                "timestamp": (first + timedelta(seconds=position)).isoformat(),
+            }
+            for position, (level, message) in enumerate(lines)
+        ]
+        await self.post("logs/", rows)

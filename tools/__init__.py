@@ -1,0 +1,1 @@
+"""Everything that can be looked up or done, as plain async functions that need no model."""

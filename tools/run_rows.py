@@ -1,0 +1,96 @@
+"""Flow runs as rows for reading: every fact that a person would otherwise have to look up beside it."""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from tools.lateness import due_time, late_seconds
+from tools.models import FlowRun, Moment
+from tools.prefect_client import PrefectClient
+from tools.redact import redact
+
+MAX_MESSAGE = 300
+# A secret that the cut goes through is seen whole, up to this length.
+MASKED_BEYOND = 500
+
+
+class Result(BaseModel):
+    """A tool's result; what is not known is left out."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class RunRow(Result):
+    """One flow run."""
+
+    name: str
+    id: str
+    url: str
+    flow: str
+    deployment: str | None = Field(None, description="flow/deployment; absent for a run without one")
+    state: str = Field(description="the state's name, such as Late, Running, AwaitingRetry")
+    state_type: str
+    message: str | None = None
+    due: Moment | None = Field(None, description="when it should start or should have started")
+    late_seconds: int | None = Field(None, description="only for a run that is overdue now")
+    started: Moment | None = None
+    ended: Moment | None = None
+    run_seconds: float | None = None
+    work_pool: str | None = None
+    work_queue: str | None = None
+
+
+async def run_rows(prefect: PrefectClient, runs: Sequence[FlowRun], now: datetime) -> list[RunRow]:
+    """Rows in the given order, joined with the names of flows and deployments in two calls."""
+    flows, deployments = await asyncio.gather(
+        prefect.flow_names([run.flow_id for run in runs]),
+        deployment_names(prefect, [run.deployment_id for run in runs]),
+    )
+    return [_row(prefect, run, flows, deployments, now) for run in runs]
+
+
+async def deployment_names(prefect: PrefectClient, deployment_ids: Iterable[str]) -> dict[str, str]:
+    """`flow/deployment` by id; a deleted deployment is missing."""
+    ids = sorted({id_ for id_ in deployment_ids if id_})
+    if not ids:
+        return {}
+    rows = await prefect.deployments({"deployments": {"id": {"any_": ids}}}, limit=len(ids))
+    flows = await prefect.flow_names([row.flow_id for row in rows])
+    return {row.id: f"{flows.get(row.flow_id, '?')}/{row.name}" for row in rows}
+
+
+def _row(
+    prefect: PrefectClient, run: FlowRun, flows: dict[str, str], deployments: dict[str, str], now: datetime
+) -> RunRow:
+    return RunRow(
+        name=run.name,
+        id=run.id,
+        url=prefect.links.flow_run(run.id),
+        flow=flows.get(run.flow_id, "deleted flow"),
+        deployment=deployments.get(run.deployment_id, "deleted deployment") if run.deployment_id else None,
+        state=run.state.name,
+        state_type=run.state.type,
+        message=shorten(run.state.message) or None,
+        due=due_time(run) if run.state.type in ("SCHEDULED", "PENDING") else None,
+        late_seconds=late_seconds(run, now) or None,
+        started=run.start_time,
+        ended=run.end_time,
+        run_seconds=round(_run_seconds(run, now), 1) or None,
+        work_pool=run.work_pool_name or None,
+        work_queue=run.work_queue_name or None,
+    )
+
+
+def _run_seconds(run: FlowRun, now: datetime) -> float:
+    """The server adds the time in Running only when the state changes, so a running run shows 0."""
+    if run.state.type == "RUNNING" and run.state.timestamp:
+        return run.total_run_time + (now - run.state.timestamp).total_seconds()
+    return run.total_run_time
+
+
+def shorten(text: str, limit: int = MAX_MESSAGE) -> str:
+    """At most `limit` characters; masked before it is cut, as half a secret may not be recognised."""
+    text = redact(text.strip()[: limit + MASKED_BEYOND])
+    return text if len(text) <= limit else f"{text[: limit - 1].rstrip()}…"

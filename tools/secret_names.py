@@ -1,0 +1,103 @@
+"""Names that say that a secret stands beside them, and values that are none all the same."""
+
+import re
+
+_KINDS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
+    (kind, re.compile(words, re.IGNORECASE))
+    for kind, words in (
+        ("password", r"pass(?:word|wd|phrase|code)|pwd|(?:^|[_.-])pass$"),
+        ("token", r"token(?!s|iz)|(?:^|[_.-])pat$"),
+        (
+            "key",
+            r"(?:api|access|secret|private|account|signing|encryption|shared|master|auth|fernet|ssh|license)"
+            r"[_.-]?key",
+        ),
+        ("secret", r"secret(?!s)|auth[_-]?string"),
+        ("credential", r"credential|(?:^|[_.-])creds?$|authorization(?!s)"),
+        ("connection string", r"connection[_-]?string|conn[_-]?str"),
+    )
+)
+# `secret_name`, `token_url`, `password_file`, `token_count` tell about a secret and hold none.
+_ABOUT_A_SECRET = frozenset(
+    [
+        *(
+            "name",
+            "names",
+            "id",
+            "ids",
+            "type",
+            "file",
+            "path",
+            "dir",
+            "url",
+            "uri",
+            "endpoint",
+            "ref",
+            "arn",
+        ),
+        *("count", "limit", "length", "size", "ttl", "expiry", "expires", "at", "in", "expiration", "age"),
+        *("policy", "required", "enabled", "version", "block", "blocks", "slug", "field", "env", "var"),
+        *("variable", "scope", "scopes", "header", "store", "manager", "provider", "rotation", "hint"),
+        *("status", "error", "usage", "budget", "second", "class", "stdin", "info", "prompt"),
+    ]
+)
+_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_SEPARATOR = re.compile(r"[_.\s-]")
+
+
+def kind_of_name(name: str) -> str:
+    """`password`, `token`, `key`, …; empty for a name that holds no secret."""
+    spelled = _CAMEL.sub("_", name)
+    if _SEPARATOR.split(spelled)[-1].lower() in _ABOUT_A_SECRET or "keyref" in name.lower():
+        return ""
+    return next((kind for kind, words in _KINDS if words.search(spelled)), "")
+
+
+# What may stand in a secret's place and is none: templates, shell variables, addresses of vaults, masks.
+_REFERENCE = re.compile(
+    r"\{\{.*|\{[A-Za-z_][\w.]*\}|\$\{.*|\$[A-Za-z_(]\w*.*|%\(?\w+\)?s?|<[^>]*>?|SecretStr\(.*|\[secret.*"
+    r"|\[?(?:redacted|hidden|masked|filtered)\]?|[*x•.…]+|[A-Za-z]{2,6}[-_](?:\.\.\.|…)"
+    r"|(?:vault|op|ssm|awssm|gcpsm|keyring)://.*|arn:aws:.*|projects/.+/secrets/.*",
+    re.IGNORECASE | re.DOTALL,
+)
+_SCHEME = re.compile(r"^(?:Bearer|Basic|Token)\s+", re.IGNORECASE)
+_NO_VALUE = re.compile(r"none|null|nil|true|false", re.IGNORECASE)
+_WORDS = re.compile(r"[A-Za-z]+(?:[_-][A-Za-z]+)*")
+_PLACEHOLDER = frozenset(["your", "my", "placeholder", "example", "here", "dummy", "sample", "some"])
+_GENERIC = frozenset(["password", "passwd", "pass", "pwd", "token", "secret", "key", "credentials"])
+
+
+def is_harmless(value: str, kind: str) -> bool:
+    """Whether what stands in the place of a secret of that kind is none."""
+    bare = _SCHEME.sub("", value.strip())
+    if not bare or _NO_VALUE.fullmatch(bare) or _REFERENCE.fullmatch(bare) or _is_placeholder(bare, kind):
+        return True
+    # A number under `token` counts something; under `password` it may well be one.
+    return kind != "password" and len(bare) < 12 and bare.replace(".", "", 1).isdigit()
+
+
+def _is_placeholder(value: str, kind: str) -> bool:
+    """`your-api-key`, `my_token`, `PASSWORD-PLACEHOLDER`, and variables such as `gcp_credentials`."""
+    if kind == "credential" and (value.isidentifier() and kind_of_name(value)):
+        return True
+    if not _WORDS.fullmatch(value):
+        return False
+    words = _SEPARATOR.split(value.lower())
+    if kind == "credential" or len(words) == 1:
+        return kind == "credential" or words[0] in _GENERIC | {"placeholder"}
+    return bool(kind_of_name(value)) or not _PLACEHOLDER.isdisjoint(words)
+
+
+# Unquoted text can also be program code (`token = settings.token`, `password: str`) or a remark.
+_CODE = re.compile(
+    r"[\w.]+\(.*|[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+|(?:os\.)?environ.*|[\w.]+\[.*|[\[{(].*", re.DOTALL
+)
+_WORD = re.compile(
+    r"str|string|bytes|int|any|SecretStr|Secret|Optional.*|required|missing|invalid|expired|unset|set|not|is|was"
+    r"|has|for|from|in|to|and|or|of|the|a|yes|no|on|off|self|await|lambda",
+    re.IGNORECASE,
+)
+
+
+def is_code(value: str) -> bool:
+    return bool(_CODE.fullmatch(value) or _WORD.fullmatch(value))
