@@ -1,0 +1,1 @@
+"""The conversation: the model loop, its memory, the action cards and the surfaces."""

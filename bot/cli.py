@@ -1,0 +1,160 @@
+"""The command line: parses, builds, prints. Every command's work is elsewhere."""
+
+import argparse
+import asyncio
+import json
+import logging
+import os
+import sys
+from collections.abc import Callable, Coroutine, Sequence
+from importlib import import_module
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NoReturn
+
+from rich.console import Console
+
+from bot.settings import Settings, read_environ
+from knowledge.errors import BadInput, ExpectedError, Refused, Unreachable
+
+EXIT_BUG, EXIT_BAD_INPUT, EXIT_UNREACHABLE, EXIT_REFUSED, EXIT_INTERRUPTED = 1, 2, 3, 4, 130
+MAX_QUESTION_BYTES = 1_000_000
+
+Command = Callable[[argparse.Namespace, Settings, dict[str, str]], Coroutine[Any, Any, int]]
+
+
+COMMANDS = {
+    "ask": "bot.cli_commands:ask",
+    "chat": "bot.cli_commands:chat",
+    "demo": "bot.demo.tour:demo",
+    "doctor": "bot.doctor:doctor",
+    "manifest": "bot.cli_commands:print_manifest",
+    "reindex": "bot.cli_commands:reindex",
+    "search": "bot.cli_commands:search",
+    "serve": "bot.slack.serve:serve",
+    "tool": "bot.cli_commands:tool",
+    "tools": "bot.cli_commands:tools",
+}
+
+
+class _Parser(argparse.ArgumentParser):
+    """Raises instead of exiting, so that a wrong argument is told like every other mistake."""
+
+    def error(self, message: str) -> NoReturn:
+        raise BadInput(f"{message[0].upper()}{message[1:]}.", f"See: {self.prog} --help")
+
+
+def main(argv: Sequence[str] | None = None) -> NoReturn:
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    sys.exit(run(arguments, read_environ(os.environ, Path.cwd())))
+
+
+def run(arguments: Sequence[str], environ: dict[str, str]) -> int:
+    """Run one command and give its exit status. Expected errors become one sentence, or JSON."""
+    as_json = "--json" in arguments
+    try:
+        options = _parser().parse_args(arguments)
+        settings = Settings.from_env(environ)
+        # One answer is not to be mixed with the log of how it came about, unless asked for.
+        wants_log = options.command == "serve" or "ASK_MARVIN_LOG_LEVEL" in environ
+        _log_to_stderr(settings.log_level if wants_log else "WARNING")
+        return asyncio.run(_command(options.command)(options, settings, environ))
+    except ExpectedError as error:
+        return _tell(error, as_json=as_json)
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # The reader of a pipe has gone; nothing more can be written, also not at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_BUG
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="ask-marvin", description="Answers questions about Prefect, and operates it.")
+    parser.add_argument("--version", action="version", version=version("ask-marvin"))
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
+
+    def add(name: str, help_text: str, *, takes_json: bool = True) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=help_text, description=help_text)
+        if takes_json:
+            command.add_argument("--json", action="store_true", help="print one JSON document on stdout")
+        return command
+
+    add("demo", "a real Prefect server with sample flows, and a conversation about it", takes_json=False)
+    add("serve", "the Slack app", takes_json=False)
+    add("chat", "a conversation in the terminal", takes_json=False)
+    ask = add("ask", "one answer")
+    ask.add_argument("question", nargs="?", help="the question; read from stdin when left out or -")
+    ask.add_argument("--yes", action="store_true", help="confirm the cards that the question leads to")
+    search = add("search", "the passages that fit a question best")
+    search.add_argument("question")
+    search.add_argument("--top", type=int, default=8, metavar="N", help="how many (1 to 50)")
+    reindex = add("reindex", "bring the knowledge base up to date")
+    reindex.add_argument("--source", metavar="NAME", help="only this source")
+    reindex.add_argument("--full", action="store_true", help="fetch, cut and embed everything again")
+    add("tools", "the tools that the model and the commands use")
+    tool = add("tool", "run one read tool and print its result as JSON")
+    tool.add_argument("name")
+    tool.add_argument(
+        "arguments", nargs="?", default="{}", help='a JSON object such as {"deployment": "etl"}'
+    )
+    add("doctor", "check every setting and connection")
+    manifest = add("manifest", "the Slack app's manifest, to paste when creating the app")
+    manifest.add_argument(
+        "--http", metavar="URL", help="the public address, for signed HTTP instead of Socket Mode"
+    )
+    manifest.add_argument(
+        "--agent", action="store_true", help="declare an agent: irreversible, and guests are shut out"
+    )
+    return parser
+
+
+def _command(name: str) -> Command:
+    """The command's function. Only its module is imported: `serve` must not wait for what the demo needs."""
+    module, function = COMMANDS[name].split(":")
+    found: Command = getattr(import_module(module), function)
+    return found
+
+
+def read_question(given: str | None) -> str:
+    """The question from the argument or from stdin. Raises BadInput when there is none."""
+    if given is None or given == "-":
+        given = sys.stdin.read(MAX_QUESTION_BYTES) if not sys.stdin.isatty() or given == "-" else ""
+    if not given.strip():
+        raise BadInput("The question is empty.", 'Ask something: ask-marvin ask "What is a work pool?"')
+    return given
+
+
+def print_json(document: Any) -> None:
+    print(json.dumps(document, ensure_ascii=False, indent=2))  # noqa: T201
+
+
+def _tell(error: ExpectedError, *, as_json: bool) -> int:
+    if as_json:
+        print_json({"error": {"code": error.code, "message": error.message, "fix": error.fix}})
+    else:
+        console = Console(stderr=True, highlight=False)
+        console.print(f"ask-marvin: {error.message}", soft_wrap=True, markup=False)
+        if error.fix:
+            console.print(f"  → {error.fix}", soft_wrap=True, markup=False)
+    return exit_status(error)
+
+
+def exit_status(error: ExpectedError) -> int:
+    match error:
+        case BadInput():
+            return EXIT_BAD_INPUT
+        case Unreachable():
+            return EXIT_UNREACHABLE
+        case Refused():
+            return EXIT_REFUSED
+    return EXIT_BUG
+
+
+def _log_to_stderr(level: str) -> None:
+    logging.basicConfig(
+        stream=sys.stderr, level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True
+    )
+    # These two tell every request at INFO, addresses included.
+    for noisy in ("httpx", "httpx2", "alembic"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)

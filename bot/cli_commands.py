@@ -1,0 +1,186 @@
+"""What each command of the command line does: build what it needs, use it, print."""
+
+import argparse
+import asyncio
+import secrets
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from bot.agent import DOCS_TOOLS, Question
+from bot.app import App, build, make_library
+from bot.cards import Card
+from bot.cli import exit_status, print_json, read_question
+from bot.events import Answer, Done
+from bot.people import LOCAL
+from bot.performer import in_words
+from bot.reindex import Reindexer, open_or_build
+from bot.settings import Settings
+from bot.slack.manifest import manifest
+from bot.terminal import Terminal, show_build
+from knowledge.build import BuildReport
+from knowledge.errors import BadInput, ExpectedError, Refused, Unreachable
+from tools.toolbox import ToolFailure
+
+MAX_TOP = 50
+
+
+async def ask(options: argparse.Namespace, settings: Settings, environ: dict[str, str]) -> int:
+    question = read_question(options.question)
+    async with build(settings, environ) as app:
+        terminal = Terminal(app, _new_conversation())
+        await terminal.open_index()
+        if options.json:
+            print_json(await _answer_document(app, question, confirm=options.yes))
+        else:
+            await terminal.ask(question, confirm=options.yes or None)
+    return 0
+
+
+async def chat(_options: argparse.Namespace, settings: Settings, environ: dict[str, str]) -> int:
+    async with build(settings, environ) as app:
+        terminal = Terminal(app, _new_conversation())
+        await terminal.open_index()
+        await terminal.chat()
+    return 0
+
+
+async def search(options: argparse.Namespace, settings: Settings, _environ: dict[str, str]) -> int:
+    if not 1 <= options.top <= MAX_TOP:
+        raise BadInput(f"--top has to be from 1 to {MAX_TOP}.")
+    library = make_library(settings)
+    try:
+        await show_build(open_or_build(library, Reindexer(settings)), Console(stderr=True))
+        passages = await asyncio.to_thread(library.search, options.question, options.top)
+    finally:
+        library.close()
+    if options.json:
+        print_json([passage.model_dump(mode="json") for passage in passages])
+        return 0
+    console = Console(highlight=False)
+    for passage in passages:
+        heading = f" › {passage.heading.replace(' > ', ' › ')}" if passage.heading else ""
+        console.print(
+            f"{passage.rank:>2}. {passage.title}{heading}", markup=False, style="bold", soft_wrap=True
+        )
+        console.print(f"    {passage.url}", markup=False, soft_wrap=True)
+        console.print(f"    {' '.join(passage.text.split())[:200]}", markup=False, soft_wrap=True)
+    return 0
+
+
+async def reindex(options: argparse.Namespace, settings: Settings, _environ: dict[str, str]) -> int:
+    steps = Reindexer(settings).run(options.source, full=options.full)
+    report = await show_build(steps, Console(stderr=True))
+    if report is None:
+        raise ExpectedError("Reindexing ended without a report.", "See the log.")
+    if options.json:
+        print_json(report.model_dump(mode="json"))
+    else:
+        Console(highlight=False).print(in_words(report), soft_wrap=True, markup=False)
+    return _source_status(report)
+
+
+def _source_status(report: BuildReport) -> int:
+    """A source that failed kept its old pages, but a script has to notice."""
+    return 0 if all(source.ok for source in report.sources) else exit_status(Unreachable(""))
+
+
+async def tools(options: argparse.Namespace, settings: Settings, environ: dict[str, str]) -> int:
+    async with build(settings, environ) as app:
+        if options.json:
+            print_json(
+                [
+                    {
+                        "name": t.name,
+                        "writes": t.writes,
+                        "description": t.description,
+                        "parameters": t.parameters,
+                    }
+                    for t in app.toolbox.tools.values()
+                ]
+            )
+            return 0
+        table = Table("tool", "what it does", box=None)
+        for t in app.toolbox.tools.values():
+            table.add_row(f"{t.name}{' (card)' if t.writes else ''}", t.description.split("\n")[0])
+        Console(highlight=False).print(table)
+    return 0
+
+
+async def tool(options: argparse.Namespace, settings: Settings, environ: dict[str, str]) -> int:
+    async with build(settings, environ) as app:
+        found = app.toolbox.tools.get(options.name)
+        if found and found.writes:
+            raise Refused(
+                f"{options.name} changes things, so it needs a card that a person confirms.",
+                "Use it in `ask-marvin chat`.",
+            )
+        if options.name in DOCS_TOOLS:
+            await show_build(app.open_index(), Console(stderr=True))
+        outcome = await app.toolbox.call(options.name, options.arguments)
+    if outcome.error:
+        raise _expected(outcome.error)
+    print_json(outcome.data)
+    return 0
+
+
+async def print_manifest(options: argparse.Namespace, _settings: Settings, _environ: dict[str, str]) -> int:
+    print_json(manifest(http_url=options.http, agent=options.agent))
+    return 0
+
+
+async def _answer_document(app: App, text: str, *, confirm: bool) -> dict[str, Any]:
+    question = Question(text, LOCAL, _new_conversation())
+    async for event in app.agent.answer(question):
+        if isinstance(event, Done):
+            cards = [await _decided(app, card) if confirm else card for card in event.answer.cards]
+            return _document(event.answer, cards)
+    raise AssertionError("the agent ended without Done")
+
+
+async def _decided(app: App, card: Card) -> Card:
+    async def silent(_progress: object) -> None:
+        """Progress has no place in a JSON document."""
+
+    return (await app.cards.confirm(card, LOCAL, report=silent)).card
+
+
+def _document(answer: Answer, cards: list[Card]) -> dict[str, Any]:
+    return {
+        "answer": answer.text,
+        "citations": [
+            {"n": c.n, "title": c.title, "url": c.url, "source": c.source} for c in answer.citations
+        ],
+        "tool_calls": [{"name": c.name, "args": c.args, "ok": c.ok, "ms": c.ms} for c in answer.tool_calls],
+        "actions": [
+            {
+                "id": card.id,
+                "action": card.proposal.action,
+                "title": card.proposal.title,
+                "target": card.proposal.target,
+                "target_url": card.proposal.target_url,
+                "facts": {fact.label: fact.value for fact in card.proposal.facts},
+                "state": card.state,
+                "outcome": card.outcome,
+                "outcome_url": card.outcome_url,
+            }
+            for card in cards
+        ],
+        # A typed command is no third kind here: what matters to a reader is whether a model worded it.
+        "mode": "llm" if answer.mode == "llm" else "extractive",
+        "abstained": answer.abstained,
+        "timings": answer.timings,
+        "usage": answer.usage,
+    }
+
+
+def _expected(failure: ToolFailure) -> ExpectedError:
+    kind = {"refused": Refused, "unreachable": Unreachable}.get(failure.code, BadInput)
+    error = kind(failure.message, failure.fix)
+    error.code = failure.code
+    return error
+
+
+def _new_conversation() -> str:
+    return f"local:{secrets.token_hex(8)}"

@@ -1,0 +1,190 @@
+"""The results of tools as Markdown for people: the answers to typed commands. Pure.
+
+What users have named (pools, runs, messages) is put into code spans, where it cannot become markup.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from knowledge.library import IndexStatus
+
+MAX_NAME = 80
+# A message or a problem, on one line of a table.
+MAX_TEXT = 160
+
+
+def work_pools(data: dict[str, Any]) -> str:
+    rows = [
+        (
+            _link(pool["name"], pool["url"]),
+            _code(pool["type"]),
+            pool.get("status") or "–",
+            pool.get("online_workers", "–"),
+            pool["overdue_runs"],
+            _plain(pool.get("problem", "")),
+        )
+        for pool in data["work_pools"]
+    ]
+    if not rows:
+        return "There are no work pools yet."
+    return _table(
+        ("pool", "type", "status", "workers", "overdue", "problem"), rows, truncated=data["truncated"]
+    )
+
+
+def work_pool(data: dict[str, Any]) -> str:
+    """One pool: what it is, then its queues and workers."""
+    facts = {
+        "Type": f"{_code(data['type'])}, {data['type_in_words']}",
+        "Each run is": data["each_run_is"],
+        "Runs on": data["runs_on"],
+        "Status": data.get("status"),
+        "Problem": _plain(data.get("problem", "")),
+        "Concurrency": data.get("concurrency"),
+        "Runs": _run_counts(data),
+        "Deployments": f"{data['deployments']}: {_codes(data['some_deployments'])}"
+        if data["deployments"]
+        else "none",
+        "Workers": _workers(data.get("workers")),
+        "Start a worker": _code(data["start_a_worker"]) if data.get("start_a_worker") else None,
+    }
+    queues = [
+        (
+            _code(queue["name"]),
+            queue["priority"],
+            "paused" if queue["paused"] else _ago(queue.get("last_polled_seconds_ago")),
+            queue["overdue_runs"],
+            _plain(queue.get("problem", "")),
+        )
+        for queue in data["queues"]
+    ]
+    table = _table(
+        ("queue", "priority", "last polled", "overdue", "problem"), queues, truncated=data["truncated"]
+    )
+    return f"**{_link(data['name'], data['url'])}**\n{_list(facts)}\n\n{table}"
+
+
+def deployments(data: dict[str, Any]) -> str:
+    rows = [
+        (
+            _link(row["name"], row["url"]),
+            _code(row["work_pool"]) if row.get("work_pool") else "none",
+            "paused" if row["paused"] else row.get("status") or "–",
+            _plain("; ".join(row["schedules"])) or "–",
+        )
+        for row in data["deployments"]
+    ]
+    if not rows:
+        return "No deployment matches."
+    return _table(("deployment", "pool", "status", "schedule"), rows, truncated=data["truncated"])
+
+
+def flow_runs(data: dict[str, Any]) -> str:
+    rows = [_run_row(run) for run in data["flow_runs"]]
+    if not rows:
+        return f"No such runs in {data['within']}."
+    return _table(("run", "deployment", "state", "when", "message"), rows, truncated=data["truncated"])
+
+
+def workspace(data: dict[str, Any]) -> str:
+    """The workspace at a glance, trouble last, where the eye stays."""
+    facts = {
+        "Prefect": f"[{data['server']}]({data['url']}), version {data['prefect_version']}",
+        "Deployments": f"{data['deployments']}, of which {data['paused_deployments']} paused",
+        "Runs now": _run_counts(data),
+        "Last 24 hours": "{completed_last_24_hours} completed, {failed_last_24_hours} failed".format(**data),
+        "Work pools": data["work_pools"],
+    }
+    text = _list(facts)
+    problems = {pool["name"]: _plain(pool.get("problem", "")) for pool in data["pools_with_problems"]}
+    if problems:
+        text += "\n\n**Pools with problems**\n" + "\n".join(f"- {_code(n)}: {p}" for n, p in problems.items())
+    if data["latest_failures"]:
+        failures = [_run_row(run) for run in data["latest_failures"]]
+        heads = ("run", "deployment", "state", "when", "message")
+        text += f"\n\n**Latest failures**\n\n{_table(heads, failures, truncated=False)}"
+    return text
+
+
+def index(status: IndexStatus) -> str:
+    sources = ", ".join(source.name for source in status.sources)
+    return (
+        f"Knowledge base: {status.pages} pages in {status.chunks} passages from {sources}, "
+        f"generation {status.generation}, built {status.built_at:%Y-%m-%d %H:%M} UTC."
+    )
+
+
+def _run_row(run: dict[str, Any]) -> tuple[Any, ...]:
+    late = run.get("late_seconds")
+    when = f"{_duration(late)} late" if late else _moment(run.get("started") or run.get("due"))
+    return (
+        _link(run["name"], run["url"]),
+        _code(run.get("deployment") or run["flow"]),
+        run["state"],
+        when,
+        _plain(run.get("message", "")),
+    )
+
+
+def _run_counts(data: dict[str, Any]) -> str:
+    return "{running_runs} running, {pending_runs} pending, {overdue_runs} overdue".format(**data)
+
+
+def _workers(workers: Sequence[dict[str, Any]] | None) -> str | None:
+    if workers is None:
+        return "none needed"
+    online = [worker["name"] for worker in workers if worker["online"]]
+    return _codes(online) + " online" if online else f"none online ({len(workers)} known)"
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[Any]], *, truncated: bool) -> str:
+    lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
+    lines += ["| " + " | ".join(str(cell) or " " for cell in row) + " |" for row in rows]
+    return "\n".join(lines) + ("\n\n_There are more; name what you look for._" if truncated else "")
+
+
+def _list(facts: dict[str, Any]) -> str:
+    return "\n".join(f"- **{label}**: {value}" for label, value in facts.items() if value not in (None, ""))
+
+
+def _link(name: str, url: str) -> str:
+    return f"[{_plain(name)}]({url})" if url else _code(name)
+
+
+def _code(text: str) -> str:
+    return f"`{_short(text, MAX_NAME).replace('`', 'ˋ').replace('|', '¦')}`"
+
+
+def _codes(names: Sequence[str]) -> str:
+    return ", ".join(_code(name) for name in names)
+
+
+def _plain(text: str) -> str:
+    """Text of other people on one line of a table, without anything that Markdown would read."""
+    harmless = _short(text, MAX_TEXT).replace("`", "'").replace("|", "¦")
+    return re.sub(r"([\\*_\[\]<>~#])", r"\\\1", harmless)
+
+
+def _short(text: str, limit: int) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= limit else f"{line[: limit - 1]}…"
+
+
+def _moment(iso: str | None) -> str:
+    if not iso:
+        return "–"
+    return f"{datetime.fromisoformat(iso).astimezone(UTC):%m-%d %H:%M} UTC"
+
+
+def _ago(seconds: int | None) -> str:
+    return "never" if seconds is None else f"{_duration(seconds)} ago"
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    parts = [(days, "d"), (hours, "h"), (minutes, "min"), (rest, "s")]
+    return " ".join([f"{number} {unit}" for number, unit in parts if number][:2]) or "0 s"

@@ -1,0 +1,177 @@
+"""The terminal surface: renders the agent's events, asks before a card is confirmed, holds a conversation."""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Iterable
+
+from rich.console import Console
+from rich.markdown import Markdown
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from bot.agent import Question
+from bot.app import App
+from bot.cards import Card
+from bot.events import Answer, Done, Event, Status, TextDelta, ToolStarted
+from bot.people import LOCAL
+from bot.reindex import Step
+from knowledge.build import BuildReport
+from knowledge.build import Progress as BuildProgress
+from tools.proposal import Receipt
+
+PROMPT = "\n[bold]you ›[/bold] "
+GOODBYE = ("exit", "quit", "bye")
+
+
+class Terminal:
+    """One person at one terminal. Text goes to stdout, all that is only progress to stderr."""
+
+    def __init__(self, app: App, conversation: str) -> None:
+        self._app = app
+        self._conversation = conversation
+        self._out = Console(highlight=False)
+        self._err = Console(stderr=True, highlight=False)
+
+    async def ask(self, text: str, *, confirm: bool | None = None) -> None:
+        """Answer a question and have its cards decided: by `confirm`, or by the person, who is asked y/N."""
+        answer = await self.answer(text)
+        for card in answer.cards:
+            await self.decide(card, confirm=confirm)
+
+    async def answer(self, text: str) -> Answer:
+        """Answer one question; its cards stay open."""
+        return await self._show(self._app.agent.answer(Question(text, LOCAL, self._conversation)))
+
+    async def decide(self, card: Card, *, confirm: bool | None = None) -> Receipt | None:
+        """Show the card, ask, and do what was decided."""
+        self._show_card(card)
+        if confirm is None:
+            confirm = await self._yes()
+        if not confirm:
+            press = await self._app.cards.decline(card, LOCAL)
+        else:
+            press = await self._app.cards.confirm(card, LOCAL, report=self._report)
+        text = press.refusal or press.card.outcome or "Nothing was done."
+        mark = "[green]✓[/green]" if press.receipt and press.receipt.ok else "[yellow]–[/yellow]"
+        self._out.print(mark, text, press.card.outcome_url, soft_wrap=True)
+        return press.receipt
+
+    async def chat(self) -> None:
+        """Ask and answer until the person leaves."""
+        while True:
+            try:
+                text = await asyncio.to_thread(self._out.input, PROMPT)
+            except (EOFError, KeyboardInterrupt):
+                break
+            if text.strip().lower() in GOODBYE:
+                break
+            if text.strip():
+                await self.ask(text)
+        self._out.print()
+
+    async def open_index(self) -> None:
+        """Open the index, telling on stderr what takes a moment the first time."""
+        await show_build(self._app.open_index(), self._err)
+
+    async def _show(self, events: AsyncIterator[Event]) -> Answer:
+        """Print paragraph by paragraph, rendered, on a terminal; as plain Markdown into a pipe."""
+        paragraphs = Paragraphs()
+        with self._out.status("…") as spinner:
+            async for event in events:
+                match event:
+                    case Status(text=text):
+                        spinner.update(text.removeprefix("is "))
+                    case ToolStarted(title=title):
+                        spinner.update(f"{title}…")
+                    case TextDelta(text=text):
+                        self._print(paragraphs.feed(text))
+                    case Done(answer=answer):
+                        spinner.stop()
+                        self._print([paragraphs.rest])
+                        self._print_sources(answer)
+                        return answer
+        raise AssertionError("the agent ended without Done")
+
+    def _print(self, paragraphs: Iterable[str]) -> None:
+        for paragraph in paragraphs:
+            if not paragraph.strip():
+                continue
+            if self._out.is_terminal:
+                self._out.print(Markdown(paragraph), end="\n")
+            else:
+                self._out.print(paragraph.strip("\n"), soft_wrap=True, markup=False, emoji=False, end="\n\n")
+
+    def _print_sources(self, answer: Answer) -> None:
+        for citation in answer.citations:
+            self._out.print(
+                f"  [{citation.n}] {citation.title}  {citation.url}", soft_wrap=True, markup=False
+            )
+
+    def _show_card(self, card: Card) -> None:
+        proposal = card.proposal
+        self._out.print(f"\n┌ {proposal.title}", soft_wrap=True, markup=False, style="bold")
+        for fact in proposal.facts:
+            self._out.print(f"│ {fact.label}: {fact.value}", soft_wrap=True, markup=False)
+        if proposal.target_url:
+            self._out.print(f"│ {proposal.target_url}", soft_wrap=True, markup=False)
+        self._out.print("└")
+
+    async def _yes(self) -> bool:
+        """Only a clear yes at a terminal is a yes."""
+        if not sys.stdin.isatty():
+            return False
+        try:
+            answer = await asyncio.to_thread(self._out.input, "Do it? [y/N] ", markup=False)
+        except EOFError:
+            return False
+        return answer.strip().lower() in ("y", "yes")
+
+    async def _report(self, progress: BuildProgress) -> None:
+        done = f" {progress.done}/{progress.total}" if progress.total else ""
+        self._err.print(f"{progress.stage} {progress.source}{done}", end="\r", markup=False)
+
+
+class Paragraphs:
+    """Cuts a stream of Markdown at empty lines outside code fences."""
+
+    def __init__(self) -> None:
+        self.rest = ""
+
+    def feed(self, delta: str) -> list[str]:
+        """The paragraphs that are complete by now."""
+        self.rest += delta
+        *complete, self.rest = _outside_fences(self.rest)
+        return complete
+
+
+def _outside_fences(markdown: str) -> list[str]:
+    parts, fenced = [""], False
+    for line in markdown.splitlines(keepends=True):
+        fenced ^= line.lstrip().startswith(("```", "~~~"))
+        if line.strip() or fenced or not parts[-1]:
+            parts[-1] += line
+        elif line.endswith("\n"):
+            parts.append("")
+    return parts
+
+
+async def show_build(steps: AsyncIterator[Step], console: Console) -> BuildReport | None:
+    """Draw a progress bar for a build; gives its report."""
+    report = None
+    bar = Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed}/{task.total}"),
+        TimeElapsedColumn(),
+        console=console,
+        transient=True,
+    )
+    with bar:
+        task = bar.add_task("opening the index", total=None)
+        async for step in steps:
+            if isinstance(step, BuildReport):
+                report = step
+            else:
+                text = f"{step.stage} {step.source}".strip()
+                bar.update(task, description=text, completed=step.done, total=step.total or None)
+    return report
