@@ -1,0 +1,167 @@
+"""An action card as a Slack message: what will happen, and two buttons until somebody decides.
+
+Labels and values come from people and from Prefect, so they are shown as they are: as plain text, as
+preformatted text, or escaped. Nothing in them becomes a link or calls anybody.
+"""
+
+import re
+from datetime import UTC, datetime
+
+from bot.cards import Card, CardState
+from bot.slack.blocks import Block, Message, context
+from bot.slack.incoming import CONFIRM, DECLINE
+from bot.slack.mrkdwn import escape, link, shorten
+from tools.proposal import Fact
+
+# What the buttons say; `Cancel` alone would be misread where cancelling is what the card does.
+BUTTONS = {"cancel_runs": ("Cancel the runs", "Leave them")}
+DEFAULT_BUTTONS = ("Confirm", "Cancel")
+# Stops or holds up something that runs: the button is red.
+DANGEROUS = frozenset({"cancel_runs", "pause_deployment", "pause_work_pool", "set_schedule_active"})
+
+HEADINGS: dict[CardState, str] = {
+    "open": "Waiting for somebody to confirm",
+    "running": "Confirmed, being done",
+    "done": "Done",
+    "failed": "Failed",
+    "declined": "Cancelled, nothing was done",
+    "expired": "Expired, nothing was done",
+    "refused": "Refused, nothing was done",
+    "unclear": "Started, and it is not known how it ended",
+}
+ICONS: dict[CardState, str] = {
+    "open": "⏳",
+    "running": "⚙️",
+    "done": "✅",
+    "failed": "❌",
+    "declined": "🚫",
+    "expired": "⌛",
+    "refused": "🚫",
+    "unclear": "⚠️",
+}
+
+SECTION_CHARACTERS = 2_900
+LABEL_CHARACTERS = 150
+# A value of one short line stands beside its label, any other below it.
+SHORT_VALUE = 120
+FACTS_A_SECTION = 5
+# A message takes about 13,000 characters of text in 50 blocks; what is left out is said.
+FACTS_CHARACTERS = 9_000
+FACTS = 40
+PREFORMATTED_CHARACTERS = 3_000
+
+_USER = re.compile(r"[UW][A-Z0-9]{2,}")
+
+
+def card_message(card: Card) -> Message:
+    """The card as it stands: with buttons while it is open, with its outcome after that."""
+    title = card.proposal.title
+    blocks = [_headline(card), *_facts(card.proposal.facts)]
+    if card.state == "open":
+        blocks += [context(_asked(card)), _buttons(card)]
+    else:
+        blocks += [_outcome(card)]
+    return Message(shorten(escape(f"{ICONS[card.state]} {title}"), SECTION_CHARACTERS), blocks)
+
+
+def _headline(card: Card) -> Block:
+    proposal = card.proposal
+    title = f"*{_bold(shorten(escape(proposal.title), 1_000))}*"
+    target = shorten(proposal.target, 500)
+    shown = link(proposal.target_url, target) if len(proposal.target_url) <= 1_000 else escape(target)
+    below = f"\n{shown}" if target and (proposal.target_url or proposal.target not in proposal.title) else ""
+    return {"type": "section", "text": {"type": "mrkdwn", "text": f"{title}{below}", "verbatim": True}}
+
+
+def _bold(escaped: str) -> str:
+    """Stars inside of bold text would end it."""
+    return escaped.replace("*", "∗").replace("\n", " ")
+
+
+def _asked(card: Card) -> str:
+    return f"Asked by {person(card.asked_by)} · {_expiry(card.expires_at)}"
+
+
+def _expiry(at: datetime) -> str:
+    """In the reader's own time zone, which Slack fills in; the words after the bar are for old clients."""
+    fallback = at.astimezone(UTC).strftime("%H:%M UTC")
+    return f"expires at <!date^{int(at.timestamp())}^{{time}}|{fallback}>"
+
+
+def person(user: str) -> str:
+    """A mention for a Slack user id, the bare words for anybody else."""
+    return f"<@{user}>" if _USER.fullmatch(user) else escape(user)
+
+
+def _buttons(card: Card) -> Block:
+    confirm, decline = BUTTONS.get(card.proposal.action, DEFAULT_BUTTONS)
+    style = "danger" if card.proposal.action in DANGEROUS else "primary"
+    elements = [_button(CONFIRM, confirm, card.id) | {"style": style}, _button(DECLINE, decline, card.id)]
+    return {"type": "actions", "block_id": f"card:{card.id}", "elements": elements}
+
+
+def _button(action_id: str, label: str, value: str) -> Block:
+    text = {"type": "plain_text", "text": label, "emoji": False}
+    return {"type": "button", "action_id": action_id, "text": text, "value": value}
+
+
+def _outcome(card: Card) -> Block:
+    by = f" · {person(card.decided_by)}" if card.decided_by else ""
+    lines = [f"{ICONS[card.state]} *{HEADINGS[card.state]}*{by}"]
+    if card.outcome:
+        lines.append(shorten(escape(card.outcome), 2_000))
+    if card.outcome_url and len(card.outcome_url) <= 500:
+        lines.append(link(card.outcome_url, "Open in Prefect"))
+    return {"type": "section", "text": {"type": "mrkdwn", "text": "\n".join(lines), "verbatim": True}}
+
+
+def _facts(facts: tuple[Fact, ...]) -> list[Block]:
+    """Labels beside short values, five a section; long values preformatted, each below its label."""
+    blocks: list[Block] = []
+    left = FACTS_CHARACTERS
+    for position, fact in enumerate(facts):
+        size = min(len(fact.label), LABEL_CHARACTERS) + len(fact.value)
+        if position == FACTS or (size > left and left < SHORT_VALUE):
+            blocks.append(context(f"… and {len(facts) - position} more, not shown here"))
+            break
+        if _is_short(fact):
+            _add_fields(blocks, fact)
+        else:
+            blocks += _long(fact, left)
+        left -= min(size, left)
+    return blocks
+
+
+def _is_short(fact: Fact) -> bool:
+    return len(fact.value) <= SHORT_VALUE and "\n" not in fact.value
+
+
+def _add_fields(blocks: list[Block], fact: Fact) -> None:
+    if not blocks or len(blocks[-1].get("fields", [])) in (0, 2 * FACTS_A_SECTION):
+        blocks.append({"type": "section", "fields": []})
+    blocks[-1]["fields"] += [_label(fact), _plain(fact.value)]
+
+
+def _label(fact: Fact) -> Block:
+    label = fact.label.strip()[:LABEL_CHARACTERS] or "—"
+    return {"type": "mrkdwn", "text": f"*{_bold(escape(label))}*", "verbatim": True}
+
+
+def _plain(text: str) -> Block:
+    return {"type": "plain_text", "text": text.strip() or "—", "emoji": False}
+
+
+def _long(fact: Fact, left: int) -> list[Block]:
+    shown = fact.value[: max(left, SHORT_VALUE)]
+    pieces = [
+        shown[at : at + PREFORMATTED_CHARACTERS] for at in range(0, len(shown), PREFORMATTED_CHARACTERS)
+    ]
+    blocks: list[Block] = [{"type": "section", "text": _label(fact)}]
+    blocks += [_preformatted(piece) for piece in pieces]
+    missing = len(fact.value) - len(shown)
+    return [*blocks, *([context(f"… {missing:,} more characters, not shown here")] if missing else [])]
+
+
+def _preformatted(text: str) -> Block:
+    code = {"type": "rich_text_preformatted", "elements": [{"type": "text", "text": text}]}
+    return {"type": "rich_text", "elements": [code]}

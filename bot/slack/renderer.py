@@ -1,0 +1,196 @@
+"""Turns the agent's events into Slack messages in one thread: status, answer, sources, cards."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+
+from slack_sdk.errors import SlackApiError
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.cards import Card
+from bot.events import Answer, CardProposed, Done, Event, Status, TextDelta, ToolStarted
+from bot.slack.blocks import answer_extras, footer
+from bot.slack.card_blocks import card_message
+from bot.slack.conversation import Conversation, Target
+from bot.slack.errors import CONNECTION, CannotDeliver
+from bot.slack.pace import Pace, Workspaces
+from bot.slack.status import StatusLine
+from bot.slack.writer import Stopped, Writer
+
+AT_FIRST = "is thinking…"
+NOTHING_TO_SAY = "I have nothing to say to that."
+# The agent may be this far ahead of what Slack has taken.
+EVENTS_AHEAD = 1_000
+# How long to wait for the next event before looking whether the agent has failed.
+IDLE = 0.25
+# Time for a last word when the agent has failed, or the process is about to end.
+LAST_WORD = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class CardRef:
+    """The message that shows a card."""
+
+    card: str
+    channel: str
+    ts: str
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """What stands in Slack now."""
+
+    channel: str
+    """The channel asked in, or the direct conversation when the bot may not write there."""
+    thread_ts: str
+    messages: tuple[str, ...]
+    """The ts of each message, cards included."""
+    cards: tuple[CardRef, ...] = ()
+    stopped: bool = False
+    """The person pressed Slack's stop button; the run was cancelled."""
+
+
+class SlackRenderer:
+    """Renders answers, any number at once; it knows what each workspace has refused for now.
+
+    `model` is named in the footer, empty when none is configured. Give it a client without handlers
+    that repeat requests (`retry_handlers=[]`): one that was cut off may have been carried out.
+    """
+
+    def __init__(
+        self,
+        client: AsyncWebClient,
+        *,
+        model: str = "",
+        pace: Pace | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._client = client
+        self._model = model
+        self._workspaces = Workspaces(pace or Pace(), clock)
+
+    async def render(self, events: AsyncIterator[Event], target: Target) -> Delivered:
+        """Show an answer while it is made. Raises CannotDeliver, and whatever `events` raises.
+
+        The iterator is read in a task of its own and is closed at the end, also when the person stops
+        the answer or Slack refuses it.
+        """
+        with self._workspaces.writing(target.team):
+            rendering = _Rendering(Conversation(self._client, target), self._workspaces, self._model)
+            return await rendering.run(events)
+
+
+class _Rendering:
+    """One answer on its way."""
+
+    def __init__(self, conversation: Conversation, workspaces: Workspaces, model: str) -> None:
+        self._conversation = conversation
+        self._clock = workspaces.clock
+        self._model = model
+        self._status = StatusLine(conversation, workspaces)
+        self._writer = Writer(conversation, workspaces)
+        self._cards: list[Card] = []
+        self._has_text = False
+
+    async def run(self, events: AsyncIterator[Event]) -> Delivered:
+        queue: asyncio.Queue[Event] = asyncio.Queue(EVENTS_AHEAD)
+        reader = asyncio.create_task(_read(events, queue))
+        self._status.wanted = AT_FIRST
+        try:
+            return await self._follow(queue, reader)
+        except Stopped:
+            return self._delivered([], stopped=True)
+        except CannotDeliver:
+            raise
+        except BaseException:
+            await self._last_word()
+            raise
+        finally:
+            await _end(reader)
+            await self._status.clear()
+
+    async def _follow(self, queue: asyncio.Queue[Event], reader: asyncio.Task[None]) -> Delivered:
+        while True:
+            await self._step()
+            event = await _next(queue, self._until_next_step())
+            if isinstance(event, Done):
+                return await self._finish(event.answer)
+            if event is not None:
+                self._take(event)
+            elif reader.done() and queue.empty():
+                await reader
+                raise RuntimeError("The agent's events ended without Done.")
+
+    def _take(self, event: Event) -> None:
+        if isinstance(event, TextDelta):
+            self._has_text = self._has_text or bool(event.text.strip())
+            self._writer.add(event.text)
+        elif isinstance(event, Status):
+            self._status.wanted = event.text
+        elif isinstance(event, ToolStarted):
+            self._status.wanted = f"is {event.title[:1].lower()}{event.title[1:]}…"
+        elif isinstance(event, CardProposed):
+            self._cards.append(event.card)
+
+    async def _step(self) -> None:
+        if self._clock() >= self._status.due:
+            await self._status.step()
+        if self._clock() >= self._writer.due:
+            await self._writer.flush()
+
+    def _until_next_step(self) -> float:
+        return min(max(min(self._status.due, self._writer.due) - self._clock(), 0.0), IDLE)
+
+    async def _finish(self, answer: Answer) -> Delivered:
+        if not self._has_text:
+            self._writer.add(answer.text or ("" if self._cards else NOTHING_TO_SAY))
+        if self._has_text or answer.text or not self._cards:
+            await self._writer.finish(answer_extras(answer.citations, footer(answer, self._model)))
+        return self._delivered([await self._post(card) for card in self._cards])
+
+    async def _post(self, card: Card) -> CardRef:
+        ts = await self._conversation.post(card_message(card))
+        return CardRef(card.id, self._conversation.target.channel, ts)
+
+    async def _last_word(self) -> None:
+        """Show what was said until it broke off; a stream that nobody ends looks alive for minutes."""
+        try:
+            async with asyncio.timeout(LAST_WORD):
+                await self._writer.finish()
+        except (SlackApiError, CannotDeliver, Stopped, *CONNECTION):
+            return
+
+    def _delivered(self, cards: list[CardRef], *, stopped: bool = False) -> Delivered:
+        target = self._conversation.target
+        posted = tuple(self._conversation.posted)
+        return Delivered(target.channel, target.thread_ts, posted, tuple(cards), stopped)
+
+
+async def _read(events: AsyncIterator[Event], queue: asyncio.Queue[Event]) -> None:
+    """In one task from the first event to the last: timeouts inside the agent need that."""
+    try:
+        async for event in events:
+            await queue.put(event)
+    finally:
+        close = getattr(events, "aclose", None)
+        if close is not None:
+            await close()
+
+
+async def _end(reader: asyncio.Task[None]) -> None:
+    reader.cancel()
+    await asyncio.wait({reader})
+    if not reader.cancelled():
+        reader.exception()  # Looked at, or asyncio complains; what matters of it has been raised before.
+
+
+async def _next(queue: asyncio.Queue[Event], timeout: float) -> Event | None:
+    if not queue.empty():
+        return queue.get_nowait()
+    try:
+        # Not wait_for: on Python 3.11 it swallows a cancellation that comes together with the result.
+        async with asyncio.timeout(timeout):
+            return await queue.get()
+    except TimeoutError:
+        return None
