@@ -1,0 +1,590 @@
+"""Action cards: who may press, what a press comes to, and that nothing is ever done twice."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from bot.audit import MAX_DETAIL, Audit
+from bot.cards import CUT_OFF, EXPIRY, Card, CardBook, CardState
+from bot.people import LOCAL, Person
+from bot.performer import Report
+from bot.policy import Policy, Role
+from bot.store import audit, cards, now
+from knowledge.build import Progress
+from knowledge.errors import BadInput, ExpectedError, Refused, Unreachable
+from tools.errors import Changed, NotFound
+from tools.proposal import Fact, Proposal, Receipt
+
+PATIENCE_S = 20
+THREAD = "T1:C1:1.0"
+ANN = Person(id="U1ANN", team="T1")
+BOB = Person(id="U2BOB", team="T1")
+VERA = Person(id="U3VERA", team="T1")
+GUEST = Person(id="U4GUEST", team="T1", is_guest=True)
+STRANGER = Person(id="U1ANN", team="T2", is_workspace_admin=True)
+POLICY = Policy(
+    {Role.ADMIN: frozenset(), Role.OPERATOR: frozenset({"U1ANN", "U2BOB"}), Role.VIEWER: frozenset({"*"})}
+)
+NOBODY = Policy({Role.ADMIN: frozenset(), Role.OPERATOR: frozenset(), Role.VIEWER: frozenset({"*"})})
+PROPOSAL = Proposal(
+    action="trigger_run",
+    title="Start a run of etl/nightly",
+    target="etl/nightly",
+    target_url="http://127.0.0.1:4200/deployments/1",
+    facts=(Fact(label="Parameters", value='{"day": "2026-01-01"}'),),
+    arguments={"deployment_id": "1", "parameters": {"day": "2026-01-01"}},
+    fingerprint="abc",
+)
+
+
+class Hands:
+    """Does what a card says by writing it down. What it finds and how it ends is set beforehand."""
+
+    def __init__(self) -> None:
+        self.done: list[tuple[Proposal, str, str]] = []
+        self.finds: BaseException | None = None
+        self.ends: Receipt | BaseException = Receipt(
+            ok=True, text="Run brave-bee was created.", url="http://ui/1"
+        )
+        self.before_check: Callable[[], Awaitable[Any]] | None = None
+        self.started = asyncio.Event()
+        self.go_on: asyncio.Event | None = None
+
+    async def recheck(self, proposal: Proposal) -> None:
+        if self.before_check:
+            await self.before_check()
+        if self.finds:
+            raise self.finds
+
+    async def perform(self, proposal: Proposal, *, key: str, actor: str, report: Report) -> Receipt:
+        self.done.append((proposal, key, actor))
+        self.started.set()
+        await report(Progress(stage="fetch", source="docs", done=1, total=2))
+        if self.go_on:
+            await self.go_on.wait()
+        if isinstance(self.ends, BaseException):
+            raise self.ends
+        return self.ends
+
+
+async def quiet(_progress: Progress) -> None:
+    """Progress that nobody looks at."""
+
+
+@pytest.fixture
+def hands() -> Hands:
+    return Hands()
+
+
+def book_on(engine: AsyncEngine, hands: Hands, policy: Policy = POLICY) -> CardBook:
+    return CardBook(
+        engine, policy=policy, performer=hands, audit=Audit(engine), workspace="http://prefect/api"
+    )
+
+
+@pytest.fixture
+def book(engine: AsyncEngine, hands: Hands) -> CardBook:
+    return book_on(engine, hands)
+
+
+@pytest.fixture
+async def card(book: CardBook) -> Card:
+    """Ann's open card."""
+    return await book.propose(PROPOSAL, ANN, THREAD)
+
+
+async def now_is(book: CardBook, card: Card) -> Card:
+    found = await book.get(card.id, card.team)
+    assert found is not None
+    return found
+
+
+async def press(book: CardBook, card: Card, person: Person, **more: Any) -> Any:
+    """Confirm as the surface does: the card is read when the press arrives."""
+    return await book.confirm(await now_is(book, card), person, report=quiet, **more)
+
+
+async def change(engine: AsyncEngine, card: Card, **values: Any) -> None:
+    async with engine.begin() as connection:
+        await connection.execute(update(cards).where(cards.c.id == card.id).values(**values))
+
+
+async def decisions(engine: AsyncEngine, card: Card) -> list[tuple[str, str]]:
+    """Who decided what about a card, in the order of the audit table."""
+    query = select(audit.c.user_id, audit.c.decision).where(audit.c.card_id == card.id).order_by(audit.c.id)
+    async with engine.connect() as connection:
+        return [(user, decision) for user, decision in (await connection.execute(query)).all()]
+
+
+async def last_detail(engine: AsyncEngine) -> str:
+    query = select(audit.c.detail).order_by(audit.c.id.desc()).limit(1)
+    async with engine.connect() as connection:
+        return str((await connection.execute(query)).scalar_one())
+
+
+# -- proposing
+
+
+async def test_a_card_is_held_until_somebody_decides(book: CardBook, card: Card, hands: Hands) -> None:
+    found = await now_is(book, card)
+    assert found == card
+    assert (found.state, found.asked_by, found.conversation) == ("open", ANN.id, THREAD)
+    assert timedelta() < found.expires_at - now() <= EXPIRY
+    assert hands.done == []
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        pytest.param({"nested": [{"list": [1, 2.5, None, True]}], "": ""}, id="nested"),
+        pytest.param(2**70, id="a great number"),
+        pytest.param(0.1 + 0.2, id="a fraction"),
+        pytest.param("null \0, half a pair \ud83e, line\nbreak, ‘quotes', 🤖 and \u2028", id="text"),
+    ],
+)
+async def test_a_proposal_comes_back_from_the_database_unchanged(book: CardBook, value: Any) -> None:
+    proposal = PROPOSAL.model_copy(
+        update={"arguments": {"value": value}, "facts": (Fact(label="value", value=str(value)),)}
+    )
+    card = await book.propose(proposal, ANN, THREAD)
+    assert (await now_is(book, card)).proposal == proposal
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("-inf")], ids=str)
+async def test_a_number_that_would_come_back_as_null_gets_no_card(book: CardBook, value: float) -> None:
+    proposal = PROPOSAL.model_copy(update={"arguments": {"parameters": {"threshold": [value]}}})
+    with pytest.raises(BadInput, match="NaN"):
+        await book.propose(proposal, ANN, THREAD)
+
+
+async def test_who_may_not_do_it_gets_no_card(book: CardBook, engine: AsyncEngine) -> None:
+    with pytest.raises(Refused):
+        await book.propose(PROPOSAL, VERA, THREAD)
+    async with engine.connect() as connection:
+        assert (await connection.execute(select(cards))).all() == []
+
+
+async def test_a_card_is_found_by_its_own_team_alone(book: CardBook, card: Card) -> None:
+    assert await book.get(card.id, "T2") is None
+    assert await book.get("no-such-card", "T1") is None
+
+
+async def test_a_card_remembers_the_message_that_shows_it(book: CardBook, card: Card) -> None:
+    await book.placed(card.id, channel="C1", ts="2.0")
+    found = await now_is(book, card)
+    assert (found.message_channel, found.message_ts) == ("C1", "2.0")
+
+
+# -- confirming
+
+
+async def test_a_confirmed_card_is_done_and_tells_what_came_of_it(
+    book: CardBook, card: Card, hands: Hands, engine: AsyncEngine
+) -> None:
+    result = await press(book, card, ANN)
+    assert hands.done == [(PROPOSAL, f"ask-marvin:{card.id}", ANN.id)]
+    assert result.receipt == hands.ends
+    assert result.refusal == ""
+    assert result.card == await now_is(book, card)
+    assert (result.card.state, result.card.decided_by) == ("done", ANN.id)
+    assert (result.card.outcome, result.card.outcome_url) == ("Run brave-bee was created.", "http://ui/1")
+    assert await decisions(engine, card) == [(ANN.id, "proposed"), (ANN.id, "confirmed"), (ANN.id, "done")]
+
+
+async def test_another_operator_than_the_asker_may_confirm(
+    book: CardBook, card: Card, hands: Hands, engine: AsyncEngine
+) -> None:
+    result = await press(book, card, BOB)
+    assert (result.card.state, result.card.asked_by, result.card.decided_by) == ("done", ANN.id, BOB.id)
+    assert hands.done[0][2] == BOB.id
+    assert (await decisions(engine, card))[1:] == [(BOB.id, "confirmed"), (BOB.id, "done")]
+
+
+async def test_progress_reaches_whoever_shows_it(book: CardBook, card: Card) -> None:
+    seen: list[Progress] = []
+
+    async def report(progress: Progress) -> None:
+        seen.append(progress)
+
+    await book.confirm(card, ANN, report=report)
+    assert [progress.source for progress in seen] == ["docs"]
+
+
+async def test_the_user_of_the_terminal_confirms_as_well(book: CardBook) -> None:
+    card = await book.propose(PROPOSAL, LOCAL, "local:1")
+    assert (await press(book, card, LOCAL)).card.state == "done"
+
+
+async def test_the_audit_tells_when_who_what_where_and_why(engine: AsyncEngine, hands: Hands) -> None:
+    book = book_on(engine, hands)
+    hands.ends = Receipt(ok=False, text="x" * 2 * MAX_DETAIL)
+    card = await book.propose(PROPOSAL, ANN, THREAD)
+    await press(book, card, BOB)
+    async with engine.connect() as connection:
+        row = (await connection.execute(select(audit).order_by(audit.c.id.desc()).limit(1))).one()
+    assert (row.team, row.user_id, row.workspace) == ("T1", BOB.id, "http://prefect/api")
+    assert (row.action, row.target, row.decision) == ("trigger_run", "etl/nightly", "failed")
+    assert row.detail == "x" * MAX_DETAIL
+    assert timedelta() <= now() - row.at < timedelta(minutes=5)
+
+
+# -- refusals
+
+
+@pytest.mark.parametrize("person", [VERA, GUEST], ids=["a viewer", "a guest"])
+async def test_pressed_by_somebody_without_the_role_nothing_happens_and_the_card_stays_open(
+    book: CardBook, card: Card, hands: Hands, engine: AsyncEngine, person: Person
+) -> None:
+    result = await press(book, card, person)
+    assert "needs the role operator" in result.refusal
+    assert result.receipt is None
+    assert result.card.state == "open"
+    assert hands.done == []
+    assert (await decisions(engine, card))[1:] == [(person.id, "refused")]
+    assert await last_detail(engine) == result.refusal
+    assert (await press(book, card, ANN)).card.state == "done"
+
+
+async def test_a_role_that_was_taken_away_since_the_asking_is_missing_at_the_press(
+    engine: AsyncEngine, card: Card, hands: Hands
+) -> None:
+    result = await press(book_on(engine, hands, NOBODY), card, ANN)
+    assert "needs the role operator" in result.refusal
+    assert hands.done == []
+
+
+async def test_pressed_by_somebody_of_another_team_nothing_happens(
+    engine: AsyncEngine, card: Card, hands: Hands
+) -> None:
+    everybody_may = Policy(dict.fromkeys((Role.ADMIN, Role.OPERATOR, Role.VIEWER), frozenset({"*"})))
+    book = book_on(engine, hands, everybody_may)
+    for result in (await press(book, card, STRANGER), await book.decline(card, STRANGER)):
+        assert "another Slack workspace" in result.refusal
+        assert result.card.state == "open"
+    assert hands.done == []
+    assert (await decisions(engine, card))[1:] == [(STRANGER.id, "refused")] * 2
+
+
+async def test_pressed_twice_it_is_done_once(
+    book: CardBook, card: Card, hands: Hands, engine: AsyncEngine
+) -> None:
+    await press(book, card, ANN)
+    second = await press(book, card, BOB)
+    assert "only once" in second.refusal
+    assert second.card.state == "done"
+    assert len(hands.done) == 1
+    assert (await decisions(engine, card))[3:] == [(BOB.id, "refused")]
+
+
+async def test_pressed_at_the_same_moment_at_two_replicas_it_is_done_once(
+    engine: AsyncEngine, replica: AsyncEngine, card: Card, hands: Hands
+) -> None:
+    both_have_checked = asyncio.Barrier(2)
+    hands.before_check = both_have_checked.wait
+    async with asyncio.timeout(PATIENCE_S):
+        results = await asyncio.gather(
+            press(book_on(engine, hands), card, ANN), press(book_on(replica, hands), card, BOB)
+        )
+    assert len(hands.done) == 1
+    assert sorted(bool(result.refusal) for result in results) == [False, True]
+    assert sorted(decision for _, decision in await decisions(engine, card)) == [
+        "confirmed",
+        "done",
+        "proposed",
+        "refused",
+    ]
+
+
+async def test_pressed_while_it_is_being_done_it_is_said_so(book: CardBook, card: Card, hands: Hands) -> None:
+    hands.go_on = asyncio.Event()
+    first = asyncio.create_task(press(book, card, ANN))
+    async with asyncio.timeout(PATIENCE_S):
+        await hands.started.wait()
+        second = await press(book, card, BOB)
+        assert "it is being done" in second.refusal
+        assert second.card.state == "running"
+        hands.go_on.set()
+        assert (await first).card.state == "done"
+    assert len(hands.done) == 1
+
+
+async def test_pressed_too_late_nothing_happens(
+    book: CardBook, card: Card, hands: Hands, engine: AsyncEngine
+) -> None:
+    await change(engine, card, expires_at=now())
+    result = await press(book, card, ANN)
+    assert "expired" in result.refusal
+    assert (result.card.state, result.card.decided_by) == ("expired", "")
+    assert hands.done == []
+    assert (await decisions(engine, card))[1:] == [(ANN.id, "refused")]
+
+
+async def test_a_card_that_expires_while_it_is_checked_is_not_done(
+    book: CardBook, card: Card, hands: Hands, engine: AsyncEngine
+) -> None:
+    async def time_passes() -> None:
+        await change(engine, card, expires_at=now())
+        await book.expire_due()
+
+    hands.before_check = time_passes
+    result = await press(book, card, ANN)
+    assert "expired" in result.refusal
+    assert hands.done == []
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        pytest.param(Changed("The deployment was changed since.", "Ask again."), id="changed"),
+        pytest.param(NotFound("There is no deployment etl/nightly."), id="deleted"),
+    ],
+)
+async def test_after_the_deployment_changed_nothing_happens_and_the_card_is_closed(
+    book: CardBook, card: Card, hands: Hands, engine: AsyncEngine, error: ExpectedError
+) -> None:
+    hands.finds = error
+    result = await press(book, card, ANN)
+    assert result.receipt == Receipt(ok=False, text=str(error))
+    assert (result.card.state, result.card.outcome) == ("refused", str(error))
+    assert hands.done == []
+    assert (await decisions(engine, card))[1:] == [(ANN.id, "refused")]
+    assert await last_detail(engine) == str(error)
+    hands.finds = None
+    assert "only once" in (await press(book, card, ANN)).refusal
+
+
+async def test_a_late_check_does_not_spoil_what_somebody_else_got_done(
+    book: CardBook, card: Card, hands: Hands, engine: AsyncEngine
+) -> None:
+    async def somebody_is_quicker() -> None:
+        hands.before_check = None
+        await press(book, card, BOB)
+        hands.finds = Changed("The runs were cancelled since.")
+
+    hands.before_check = somebody_is_quicker
+    result = await press(book, card, ANN)
+    assert "only once" in result.refusal
+    assert (result.card.state, result.card.decided_by) == ("done", BOB.id)
+
+
+async def test_while_prefect_is_away_nothing_happens_and_the_card_stays_open(
+    book: CardBook, card: Card, hands: Hands
+) -> None:
+    hands.finds = Unreachable("Prefect does not answer.", "Try again.")
+    result = await press(book, card, ANN)
+    assert result.refusal == "Prefect does not answer. Try again."
+    assert result.card.state == "open"
+    hands.finds = None
+    assert (await press(book, card, ANN)).card.state == "done"
+
+
+async def test_a_check_that_breaks_off_does_nothing_and_is_in_the_audit(
+    book: CardBook, card: Card, hands: Hands, engine: AsyncEngine
+) -> None:
+    hands.finds = ZeroDivisionError()
+    with pytest.raises(ZeroDivisionError):
+        await press(book, card, ANN)
+    assert (await now_is(book, card)).state == "open"
+    assert hands.done == []
+    assert (await decisions(engine, card))[1:] == [(ANN.id, "failed")]
+
+
+# -- declining
+
+
+async def test_the_asker_may_decline_even_with_no_role_left(
+    engine: AsyncEngine, card: Card, hands: Hands
+) -> None:
+    book = book_on(engine, hands, NOBODY)
+    result = await book.decline(card, ANN)
+    assert (result.card.state, result.card.decided_by, result.refusal) == ("declined", ANN.id, "")
+    assert (await decisions(engine, card))[1:] == [(ANN.id, "declined")]
+
+
+async def test_whoever_could_confirm_may_decline(book: CardBook, card: Card) -> None:
+    result = await book.decline(card, BOB)
+    assert (result.card.state, result.card.decided_by) == ("declined", BOB.id)
+
+
+async def test_nobody_else_may_decline(book: CardBook, card: Card, engine: AsyncEngine) -> None:
+    result = await book.decline(card, VERA)
+    assert "needs the role operator" in result.refusal
+    assert (await now_is(book, card)).state == "open"
+    assert (await decisions(engine, card))[1:] == [(VERA.id, "refused")]
+
+
+async def test_a_declined_card_cannot_be_confirmed_or_declined_again(
+    book: CardBook, card: Card, hands: Hands, engine: AsyncEngine
+) -> None:
+    await book.decline(card, ANN)
+    for result in (await press(book, card, BOB), await book.decline(card, BOB)):
+        assert "cancelled before" in result.refusal
+        assert result.card.state == "declined"
+    assert hands.done == []
+    assert (await decisions(engine, card))[2:] == [(BOB.id, "refused")] * 2
+
+
+async def test_what_was_done_cannot_be_declined(book: CardBook, card: Card) -> None:
+    await press(book, card, ANN)
+    result = await book.decline(card, ANN)
+    assert "only once" in result.refusal
+    assert result.card.state == "done"
+
+
+# -- what goes wrong on the way
+
+
+@pytest.mark.parametrize(
+    "ends",
+    [
+        pytest.param(Refused("Prefect says no.", "Look at it."), id="raised"),
+        pytest.param(Receipt(ok=False, text="Prefect says no. Look at it."), id="told"),
+    ],
+)
+async def test_a_deed_that_fails_says_why(
+    book: CardBook, card: Card, hands: Hands, engine: AsyncEngine, ends: Receipt | ExpectedError
+) -> None:
+    hands.ends = ends
+    result = await press(book, card, ANN)
+    assert result.receipt == Receipt(ok=False, text="Prefect says no. Look at it.")
+    assert (result.card.state, result.card.outcome) == ("failed", "Prefect says no. Look at it.")
+    assert (await decisions(engine, card))[1:] == [(ANN.id, "confirmed"), (ANN.id, "failed")]
+    await press(book, card, ANN)
+    assert len(hands.done) == 1
+
+
+async def test_a_deed_whose_answer_got_lost_is_unclear_and_never_done_again(
+    book: CardBook, card: Card, hands: Hands
+) -> None:
+    hands.ends = Unreachable("Prefect does not answer.", "Try again.")
+    result = await press(book, card, ANN)
+    assert result.card.state == "unclear"
+    assert "not known how it ended" in result.card.outcome
+    await press(book, card, ANN)
+    assert len(hands.done) == 1
+
+
+async def test_a_deed_that_breaks_off_is_unclear_and_never_done_again(
+    book: CardBook, card: Card, hands: Hands, engine: AsyncEngine
+) -> None:
+    hands.ends = ZeroDivisionError("something secret")
+    with pytest.raises(ZeroDivisionError):
+        await press(book, card, ANN)
+    found = await now_is(book, card)
+    assert found.state == "unclear"
+    assert "not known how it ended" in found.outcome
+    assert "secret" not in found.outcome
+    assert (await decisions(engine, card))[1:] == [(ANN.id, "confirmed"), (ANN.id, "unclear")]
+    assert "only once" in (await press(book, card, ANN, resumed=True)).refusal
+    assert len(hands.done) == 1
+
+
+async def test_a_deed_that_is_cancelled_is_unclear_and_never_done_again(
+    book: CardBook, card: Card, hands: Hands
+) -> None:
+    hands.go_on = asyncio.Event()
+    pressing = asyncio.create_task(press(book, card, ANN))
+    async with asyncio.timeout(PATIENCE_S):
+        await hands.started.wait()
+        pressing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await pressing
+    assert (await now_is(book, card)).state == "unclear"
+    assert "only once" in (await press(book, card, ANN)).refusal
+    assert len(hands.done) == 1
+
+
+async def test_a_press_that_its_process_died_of_is_unclear_and_not_done_again(
+    book: CardBook, card: Card, hands: Hands, engine: AsyncEngine
+) -> None:
+    await change(engine, card, state="running", decided_by=ANN.id, decided_at=now())
+    result = await press(book, card, ANN, resumed=True)
+    assert result.card.state == "unclear"
+    assert "not done again" in result.card.outcome
+    assert result.receipt == Receipt(ok=False, text=result.card.outcome)
+    assert result.card.decided_by == ANN.id
+    assert hands.done == []
+    assert (await decisions(engine, card))[1:] == [(ANN.id, "unclear")]
+    assert "only once" in (await press(book, card, ANN, resumed=True)).refusal
+
+
+async def test_a_press_that_its_process_died_of_before_it_started_is_done(
+    book: CardBook, card: Card, hands: Hands
+) -> None:
+    assert (await press(book, card, ANN, resumed=True)).card.state == "done"
+    assert len(hands.done) == 1
+
+
+async def test_somebody_elses_resumed_press_does_not_touch_what_is_being_done(
+    book: CardBook, card: Card, hands: Hands, engine: AsyncEngine
+) -> None:
+    await change(engine, card, state="running", decided_by=ANN.id, decided_at=now())
+    result = await press(book, card, BOB, resumed=True)
+    assert "it is being done" in result.refusal
+    assert result.card.state == "running"
+
+
+async def test_what_has_been_running_for_far_too_long_is_unclear(
+    book: CardBook, card: Card, hands: Hands, engine: AsyncEngine
+) -> None:
+    long_ago = now() - CUT_OFF - timedelta(seconds=1)
+    await change(engine, card, state="running", decided_by=ANN.id, decided_at=long_ago)
+    result = await press(book, card, BOB)
+    assert (result.card.state, result.card.decided_by) == ("unclear", ANN.id)
+    assert hands.done == []
+    assert (await decisions(engine, card))[1:] == [(BOB.id, "unclear")]
+
+
+# -- the end of a card's time
+
+
+async def test_cards_past_their_time_are_closed_and_those_that_are_shown_are_given_back(
+    book: CardBook, engine: AsyncEngine
+) -> None:
+    shown, hidden, young = [await book.propose(PROPOSAL, ANN, THREAD) for _ in range(3)]
+    for card in (shown, young):
+        await book.placed(card.id, channel="C1", ts="2.0")
+    for card in (shown, hidden):
+        await change(engine, card, expires_at=now())
+    assert await book.expire_due() == [await now_is(book, shown)]
+    found = [(await now_is(book, card)).state for card in (shown, hidden, young)]
+    assert found == ["expired", "expired", "open"]
+    assert await book.expire_due() == []
+
+
+@pytest.mark.parametrize("state", ["running", "done", "failed", "declined", "refused", "unclear"])
+async def test_a_decided_card_does_not_expire(
+    book: CardBook, card: Card, engine: AsyncEngine, state: CardState
+) -> None:
+    await book.placed(card.id, channel="C1", ts="2.0")
+    await change(engine, card, state=state, expires_at=now())
+    assert await book.expire_due() == []
+    assert (await now_is(book, card)).state == state
+
+
+async def test_of_two_replicas_one_closes_a_card(
+    engine: AsyncEngine, replica: AsyncEngine, hands: Hands
+) -> None:
+    books = [book_on(engine, hands), book_on(replica, hands)]
+    for _ in range(10):
+        card = await books[0].propose(PROPOSAL, ANN, THREAD)
+        await change(engine, card, expires_at=now(), message_ts="2.0")
+    closed = await asyncio.gather(*(book.expire_due() for book in books * 2))
+    ids = [card.id for some in closed for card in some]
+    assert len(ids) == len(set(ids)) == 10
+
+
+async def test_old_cards_are_purged_and_their_audit_stays(
+    book: CardBook, card: Card, engine: AsyncEngine
+) -> None:
+    young = await book.propose(PROPOSAL, ANN, THREAD)
+    await change(engine, card, created_at=now() - timedelta(days=31))
+    await book.purge(timedelta(days=30))
+    assert await book.get(card.id, card.team) is None
+    assert await book.get(young.id, young.team) == young
+    assert await decisions(engine, card) == [(ANN.id, "proposed")]

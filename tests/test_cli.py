@@ -1,0 +1,200 @@
+"""The command line, run as people run it: its output, its JSON and its exit status."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.prefect_server import is_foreign
+
+TIMEOUT_S = 90
+
+
+class Cli:
+    """Runs `python -m bot` with a data folder and an environment of its own."""
+
+    def __init__(self, home: Path, folder: Path) -> None:
+        self._folder = folder
+        machine = {name: value for name, value in os.environ.items() if not is_foreign(name)}
+        self.environ = {**machine, "ASK_MARVIN_HOME": str(home), "HOME": str(folder), "COLUMNS": "200"}
+
+    def run(self, *arguments: str, stdin: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "bot", *arguments],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT_S,
+            cwd=self._folder,
+            env={**self.environ, **variables},
+        )
+
+    def json(self, *arguments: str, status: int = 0, **variables: str) -> Any:
+        done = self.run(*arguments, "--json", **variables)
+        assert done.returncode == status, done.stderr
+        return json.loads(done.stdout)
+
+
+@pytest.fixture
+def cli(home: Path, tmp_path: Path) -> Cli:
+    return Cli(home, tmp_path)
+
+
+def test_ask_gives_one_json_document_with_all_that_was_promised(cli: Cli) -> None:
+    answer = cli.json("ask", "what is a workpool?")
+    assert set(answer) == {
+        *("answer", "citations", "tool_calls", "actions", "mode", "abstained", "timings", "usage"),
+    }
+    assert answer["mode"] == "extractive"
+    assert answer["abstained"] is False
+    assert set(answer["citations"][0]) == {"n", "title", "url", "source"}
+    assert set(answer["tool_calls"][0]) == {"name", "args", "ok", "ms"}
+    assert answer["timings"]["total"] >= 0
+
+
+def test_ask_prints_the_answer_and_its_sources(cli: Cli) -> None:
+    done = cli.run("ask", "what is a workpool?")
+    assert done.returncode == 0
+    assert "work pool" in done.stdout
+    assert "[1] Work pools" in done.stdout
+    assert "https://docs.prefect.io/v3/concepts/work-pools" in done.stdout
+
+
+def test_the_question_may_come_from_a_pipe(cli: Cli) -> None:
+    assert "worker" in cli.run("ask", stdin="what is a worker?\n").stdout
+
+
+def test_without_an_index_the_first_question_builds_the_field_guides(tmp_path: Path) -> None:
+    fresh = Cli(tmp_path / "fresh", tmp_path)
+    assert fresh.json("ask", "what is a work pool?")["citations"]
+
+
+def test_a_damaged_index_is_noticed_and_built_again(tmp_path: Path) -> None:
+    home = tmp_path / "fresh"
+    fresh = Cli(home, tmp_path)
+    fresh.run("ask", "what is a work pool?")
+    for file in (home / "index").rglob("*.bin"):
+        file.write_bytes(b"damage")
+    done = fresh.run("ask", "what is a work pool?")
+    assert done.returncode == 0
+    assert "work-pools" in done.stdout
+    assert "built again" in done.stderr
+
+
+def test_another_embedder_than_the_indexs_is_an_error_that_names_the_way_out(cli: Cli) -> None:
+    error = cli.json(
+        "ask", "what?", status=2, ASK_MARVIN_EMBEDDER="openai", OPENAI_BASE_URL="http://127.0.0.1:9/v1"
+    )["error"]
+    assert error["code"] == "embedder_mismatch"
+    assert "reindex --full" in error["fix"]
+
+
+def test_search_gives_ranked_passages(cli: Cli) -> None:
+    passages = cli.json("search", "workpool", "--top", "3")
+    assert [passage["rank"] for passage in passages] == [1, 2, 3]
+    assert set(passages[0]) == {"rank", "score", "page", "title", "heading", "url", "source", "text"}
+    assert cli.run("search", "workpool").returncode == 0
+
+
+def test_reindex_reports_what_it_did(tmp_path: Path) -> None:
+    pages = tmp_path / "pages"
+    pages.mkdir()
+    (pages / "robots.md").write_bytes(b"# Robots\n\nA robot has a brain \xff\xfe the size of a planet.\n")
+    sources = tmp_path / "sources.toml"
+    sources.write_text(
+        f'[[source]]\nname = "ours"\nkind = "files"\npath = "{pages}"\nbase_url = "https://docs.example.com"\n'
+    )
+    cli = Cli(tmp_path / "fresh", tmp_path)
+    report = cli.json("reindex", ASK_MARVIN_SOURCES=str(sources))
+    assert report["generation"] == 1
+    assert report["pages"]["added"] == 13
+    assert {"changed", "unchanged", "removed", "failed"} < set(report["pages"])
+    assert report["chunks"] > 100
+    again = cli.run("reindex", ASK_MARVIN_SOURCES=str(sources))
+    assert "13 unchanged" in again.stdout
+    assert "planet" in cli.run("search", "robots", ASK_MARVIN_SOURCES=str(sources)).stdout
+
+
+def test_tools_are_listed_with_their_schemas(cli: Cli) -> None:
+    tools = {tool["name"]: tool for tool in cli.json("tools")}
+    assert {"search_docs", "list_work_pools", "explain_infrastructure", "trigger_run"} < set(tools)
+    assert tools["trigger_run"]["writes"]
+    assert not tools["read_logs"]["writes"]
+
+
+def test_a_read_tool_prints_its_result(cli: Cli, prefect_url: str) -> None:
+    done = cli.run("tool", "workspace_overview", PREFECT_API_URL=prefect_url)
+    assert json.loads(done.stdout)["prefect_version"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "code"),
+    [
+        pytest.param(["ask", ""], 2, "bad_input", id="empty-question"),
+        pytest.param(["search", "x", "--top", "0"], 2, "bad_input", id="top-0"),
+        pytest.param(["search"], 2, "bad_input", id="no-argument"),
+        pytest.param(["reindex", "--source", "nope"], 2, "bad_input", id="unknown-source"),
+        pytest.param(["tool", "nope"], 2, "unknown_tool", id="unknown-tool"),
+        pytest.param(["tool", "read_page", "{"], 2, "bad_json", id="broken-json"),
+        pytest.param(["tool", "trigger_run", "{}"], 4, "refused", id="writing-tool"),
+        pytest.param(["tool", "list_work_pools"], 3, "unreachable", id="prefect-is-away"),
+    ],
+)
+def test_an_error_is_one_json_document_and_an_exit_status(
+    cli: Cli, arguments: list[str], status: int, code: str
+) -> None:
+    error = cli.json(*arguments, status=status, PREFECT_API_URL="http://127.0.0.1:9/api")["error"]
+    assert error["code"] == code
+    assert error["message"]
+
+
+@pytest.mark.parametrize(
+    ("variables", "says"),
+    [
+        pytest.param({"ASK_MARVIN_PORT": "many"}, "ASK_MARVIN_PORT", id="port"),
+        pytest.param({"ASK_MARVIN_SOURCES": "/nowhere.toml"}, "/nowhere.toml", id="sources"),
+        pytest.param({"ASK_MARVIN_POLICY": "/nowhere.toml"}, "/nowhere.toml", id="policy"),
+        pytest.param({"DATABASE_URL": "mysql://h/d"}, "mysql", id="database"),
+        pytest.param({"PREFECT_API_URL": "http://host:4200"}, "/api", id="prefect-url"),
+    ],
+)
+def test_a_wrong_setting_is_one_sentence(cli: Cli, variables: dict[str, str], says: str) -> None:
+    done = cli.run("ask", "what is a work pool?", **variables)
+    assert done.returncode == 2
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_serve_says_which_token_is_missing(cli: Cli) -> None:
+    done = cli.run("serve")
+    assert done.returncode == 2
+    assert "SLACK_BOT_TOKEN" in done.stderr
+    assert "SLACK_APP_TOKEN" in cli.run("serve", SLACK_BOT_TOKEN="xoxb-1").stderr
+
+
+def test_doctor_looks_at_everything_and_its_status_tells(cli: Cli, prefect_url: str) -> None:
+    assert cli.run("doctor", PREFECT_API_URL=prefect_url).returncode == 0
+    checks = {
+        check["name"]: check
+        for check in cli.json("doctor", status=3, PREFECT_API_URL="http://127.0.0.1:9/api")
+    }
+    assert checks["index"]["ok"]
+    assert not checks["prefect"]["ok"]
+    assert checks["prefect"]["fix"]
+
+
+def test_the_manifest_is_json_to_paste(cli: Cli) -> None:
+    manifest = json.loads(cli.run("manifest", "--http", "https://bot.example.com").stdout)
+    assert not manifest["settings"]["socket_mode_enabled"]
+    assert "agent_view" not in manifest["features"]
+
+
+def test_a_card_is_confirmed_only_when_asked_for(cli: Cli, tmp_path: Path) -> None:
+    asked = cli.json("ask", "reindex field-guide")
+    assert asked["actions"][0]["state"] == "open"
+    declined = cli.run("ask", "reindex field-guide")
+    assert "Nothing was done" in declined.stdout

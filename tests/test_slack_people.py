@@ -1,0 +1,119 @@
+"""Who somebody is comes from Slack alone, and what is not known counts against them."""
+
+import logging
+from collections.abc import AsyncIterator
+
+import pytest
+
+from bot.people import Person
+from bot.slack.people import People
+from tests.fakes.slack import FakeSlack
+from tests.fakes.slack_world import ADA, ADMIN, GUEST, OTHER_TEAM, OWNER, STRANGER, TEAM
+
+OPS = "S01OPS"
+
+
+@pytest.fixture
+async def slack() -> AsyncIterator[FakeSlack]:
+    async with FakeSlack() as slack:
+        slack.add_group(OPS, ADA, GUEST, STRANGER)
+        slack.add_group("S02OTHER", ADA)
+        yield slack
+
+
+def people(slack: FakeSlack) -> People:
+    return People(slack.client(retry_handlers=[]), groups=frozenset({OPS}), clock=slack.now)
+
+
+async def test_a_member_has_a_name_a_time_zone_and_the_groups_that_matter(slack: FakeSlack) -> None:
+    person = await people(slack).get(ADA, team=TEAM)
+    assert person == Person(ADA, TEAM, name="Ada", timezone="Europe/Lisbon", groups=frozenset({OPS}))
+
+
+@pytest.mark.parametrize("user", [ADMIN, OWNER])
+async def test_admins_and_owners_are_told_apart(slack: FakeSlack, user: str) -> None:
+    assert (await people(slack).get(user, team=TEAM)).is_workspace_admin
+
+
+@pytest.mark.parametrize("flag", ["is_restricted", "is_ultra_restricted", "deleted"])
+async def test_guests_and_people_who_left_are_guests_without_groups(slack: FakeSlack, flag: str) -> None:
+    slack.add_person("U02NEW", "Marvin's brain", is_admin=True, **{flag: True})
+    slack.groups[OPS].append("U02NEW")
+    person = await people(slack).get("U02NEW", team=TEAM)
+    assert (person.is_guest, person.is_workspace_admin, person.groups) == (True, False, frozenset())
+
+
+async def test_somebody_of_another_workspace_is_external_without_groups(slack: FakeSlack) -> None:
+    person = await people(slack).get(STRANGER, team=TEAM, user_team=OTHER_TEAM, shared=True)
+    assert (person.is_external, person.groups) == (True, frozenset())
+
+
+async def test_an_admin_of_another_workspace_is_no_admin_here(slack: FakeSlack) -> None:
+    slack.add_person("U02BOSS", "Boss", team_id=OTHER_TEAM, is_admin=True, is_owner=True)
+    person = await people(slack).get("U02BOSS", team=TEAM)
+    assert (person.is_external, person.is_workspace_admin) == (True, False)
+
+
+async def test_the_events_own_word_for_another_workspace_counts(slack: FakeSlack) -> None:
+    assert (await people(slack).get(ADA, team=TEAM, user_team=OTHER_TEAM)).is_external
+
+
+async def test_other_workspaces_of_the_same_organisation_are_not_outside(slack: FakeSlack) -> None:
+    slack.add_person("W01GRID", "Grid", team_id="T03SISTER", enterprise_user={"teams": [TEAM, "T03SISTER"]})
+    person = await people(slack).get("W01GRID", team=TEAM, user_team="T03SISTER")
+    assert not person.is_external
+
+
+async def test_slack_is_asked_once_in_five_minutes(slack: FakeSlack) -> None:
+    known = people(slack)
+    for _ in range(3):
+        await known.get(ADA, team=TEAM)
+    assert len(slack.called("users.info", "usergroups.users.list")) == 2
+    slack.groups[OPS].remove(ADA)
+    slack.skip(301)
+    assert (await known.get(ADA, team=TEAM)).groups == frozenset()
+
+
+async def test_only_groups_that_the_policy_names_are_asked_about(slack: FakeSlack) -> None:
+    await people(slack).get(ADA, team=TEAM)
+    assert [call.args["usergroup"] for call in slack.called("usergroups.users.list")] == [OPS]
+    slack.calls.clear()
+    await People(slack.client()).get(ADA, team=TEAM)
+    assert slack.called("usergroups.users.list") == []
+
+
+@pytest.mark.parametrize("error", ["missing_scope", "user_not_visible", "ratelimited", "fatal_error"])
+async def test_somebody_whom_slack_does_not_show_is_a_guest(
+    slack: FakeSlack, error: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    slack.fail("users.info", error, times=None)
+    known = people(slack)
+    with caplog.at_level(logging.WARNING):
+        person = await known.get(ADMIN, team=TEAM, shared=True)
+        await known.get(ADA, team=TEAM)
+    assert person == Person(ADMIN, TEAM, is_guest=True, is_external=True)
+    assert [record.getMessage().count(error) for record in caplog.records] == [1]
+
+
+async def test_a_group_that_cannot_be_read_gives_nobody_anything(
+    slack: FakeSlack, caplog: pytest.LogCaptureFixture
+) -> None:
+    slack.fail("usergroups.users.list", "plan_upgrade_required", times=2)
+    known = people(slack)
+    with caplog.at_level(logging.WARNING):
+        for _ in range(3):
+            assert (await known.get(ADA, team=TEAM)).groups == frozenset()
+        slack.skip(31)
+        assert (await known.get(ADA, team=TEAM)).groups == frozenset()
+    assert len(slack.called("usergroups.users.list")) == 2
+    assert len(caplog.records) == 1
+    slack.skip(31)
+    assert (await known.get(ADA, team=TEAM)).groups == {OPS}
+
+
+async def test_a_broken_connection_makes_a_guest_for_half_a_minute(slack: FakeSlack) -> None:
+    slack.fail("users.info", "", status=0, times=2)  # aiohttp sends a GET again by itself
+    known = people(slack)
+    assert (await known.get(ADMIN, team=TEAM)).is_guest
+    slack.skip(31)
+    assert (await known.get(ADMIN, team=TEAM)).is_workspace_admin
