@@ -18,7 +18,7 @@ from bot.performer import in_words
 from bot.reindex import Reindexer, open_or_build
 from bot.settings import Settings
 from bot.slack.manifest import manifest
-from bot.terminal import Terminal, show_build
+from bot.terminal import FIRST_TIME, Terminal, show_build
 from knowledge.build import BuildReport
 from knowledge.errors import BadInput, ExpectedError, Refused, Unreachable
 from tools.toolbox import ToolFailure
@@ -51,7 +51,7 @@ async def search(options: argparse.Namespace, settings: Settings, _environ: dict
         raise BadInput(f"--top has to be from 1 to {MAX_TOP}.")
     library = make_library(settings)
     try:
-        await show_build(open_or_build(library, Reindexer(settings)), Console(stderr=True))
+        await show_build(open_or_build(library, Reindexer(settings)), Console(stderr=True), note=FIRST_TIME)
         passages = await asyncio.to_thread(library.search, options.question, options.top)
     finally:
         library.close()
@@ -117,7 +117,7 @@ async def tool(options: argparse.Namespace, settings: Settings, environ: dict[st
                 "Use it in `ask-marvin chat`.",
             )
         if options.name in DOCS_TOOLS:
-            await show_build(app.open_index(), Console(stderr=True))
+            await show_build(app.open_index(), Console(stderr=True), note=FIRST_TIME)
         outcome = await app.toolbox.call(options.name, options.arguments)
     if outcome.error:
         raise _expected(outcome.error)

@@ -19,6 +19,7 @@ from knowledge.build import Progress as BuildProgress
 from tools.proposal import Receipt
 
 PROMPT = "\n[bold]you ›[/bold] "
+FIRST_TIME = "Building the field guide's index, once; `ask-marvin reindex` adds the documentation."
 GOODBYE = ("exit", "quit", "bye")
 
 
@@ -70,7 +71,7 @@ class Terminal:
 
     async def open_index(self) -> None:
         """Open the index, telling on stderr what takes a moment the first time."""
-        await show_build(self._app.open_index(), self._err)
+        await show_build(self._app.open_index(), self._err, note=FIRST_TIME)
 
     async def _show(self, events: AsyncIterator[Event]) -> Answer:
         """Print paragraph by paragraph, rendered, on a terminal; as plain Markdown into a pipe."""
@@ -154,8 +155,8 @@ def _outside_fences(markdown: str) -> list[str]:
     return parts
 
 
-async def show_build(steps: AsyncIterator[Step], console: Console) -> BuildReport | None:
-    """Draw a progress bar for a build; gives its report."""
+async def show_build(steps: AsyncIterator[Step], console: Console, *, note: str = "") -> BuildReport | None:
+    """Draw a progress bar for a build, if there is one; `note` is said when it begins. Gives its report."""
     report = None
     bar = Progress(
         SpinnerColumn(),
@@ -169,6 +170,9 @@ async def show_build(steps: AsyncIterator[Step], console: Console) -> BuildRepor
     with bar:
         task = bar.add_task("opening the index", total=None)
         async for step in steps:
+            if note:
+                console.print(note, markup=False, soft_wrap=True)
+                note = ""
             if isinstance(step, BuildReport):
                 report = step
             else:

@@ -70,7 +70,10 @@ def test_the_question_may_come_from_a_pipe(cli: Cli) -> None:
 
 def test_without_an_index_the_first_question_builds_the_field_guides(tmp_path: Path) -> None:
     fresh = Cli(tmp_path / "fresh", tmp_path)
-    assert fresh.json("ask", "what is a work pool?")["citations"]
+    first = fresh.run("ask", "what is a work pool?", "--json")
+    assert json.loads(first.stdout)["citations"]
+    assert "field guide" in first.stderr
+    assert fresh.run("ask", "what is a work pool?").stderr.strip() == ""
 
 
 def test_a_damaged_index_is_noticed_and_built_again(tmp_path: Path) -> None:
