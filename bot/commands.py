@@ -6,7 +6,6 @@ question. Each command works without a model, through the same tools.
 
 import json
 import re
-import shlex
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -41,6 +40,10 @@ RUN_STATES: Mapping[str, dict[str, Any]] = {
     "crashed": {"states": ["CRASHED"]},
     "running": {"states": ["RUNNING", "PENDING", "CANCELLING"]},
     "scheduled": {"states": ["SCHEDULED"], "until_hours": 24},
+    "pending": {"states": ["PENDING"]},
+    "paused": {"states": ["PAUSED"]},
+    "completed": {"states": ["COMPLETED"]},
+    "cancelled": {"states": ["CANCELLED", "CANCELLING"]},
 }
 
 
@@ -60,6 +63,16 @@ class Result:
     outcome: ToolOutcome | None = None
 
 
+_RUN = re.compile(rf"run\s+({NAME})(\s.*)?", re.IGNORECASE | re.DOTALL)
+# One word at a time, so that no text can make the search for a match take long.
+_PAIR = re.compile(r"""([A-Za-z_]\w*)=("[^"]*"(?=\s|\Z)|'[^']*'(?=\s|\Z)|\S*)(?:\s+|\Z)""")
+MAX_COMMAND = 4_000
+USAGE = {
+    "run": "Run what? `run DEPLOYMENT x=1`, with the parameters it takes; `deployments` lists them.",
+    "cancel": "Cancel what? `cancel RUN`, by name, id or link; `runs running` lists them.",
+    "pool": "Which pool? `pool NAME`; `pools` lists them.",
+}
+
 # Shape → name. Whatever fits none of them is a question.
 _SHAPES: Sequence[tuple[str, re.Pattern[str]]] = [
     (name, re.compile(shape, re.IGNORECASE))
@@ -69,11 +82,11 @@ _SHAPES: Sequence[tuple[str, re.Pattern[str]]] = [
         ("pool", rf"(?:work[ -]?)?pool\s+({NAME})"),
         ("deployments", rf"deployments(?:\s+({NAME}))?"),
         ("runs", rf"runs(?:\s+({NAME}))?"),
-        ("run", rf"run\s+({NAME})((?:\s+[A-Za-z_]\w*=(?:\"[^\"]*\"|'[^']*'|\S+))*|\s+\{{.*\}})"),
         # `cancel that please` is a sentence; several words are runs only when all of them look like it.
         ("cancel", rf"cancel(\s+{NAME}|(?:\s+(?=\S*[-/\d]){NAME}){{2,20}})"),
         ("reindex", rf"reindex(?:\s+({NAME}))?"),
         ("status", r"status"),
+        ("usage", "(" + "|".join(USAGE) + ")"),
         ("whoami", r"who\s?am\s?i\??"),
         ("forget me", r"forget\s+me"),
     )
@@ -83,11 +96,38 @@ _SHAPES: Sequence[tuple[str, re.Pattern[str]]] = [
 def parse(text: str) -> Command | None:
     """The command that the text is, or None when it is a question."""
     bare = text.strip()
+    if len(bare) > MAX_COMMAND:
+        return None
     for name, shape in _SHAPES:
         match = shape.fullmatch(bare)
         if match:
             return Command(name, tuple(group.strip() for group in match.groups() if group))
+    return _parse_run(bare)
+
+
+def _parse_run(text: str) -> Command | None:
+    """`run` takes a deployment and then only `name=value` words, or one JSON object."""
+    match = _RUN.fullmatch(text)
+    if match is None:
+        return None
+    deployment, rest = match[1], (match[2] or "").strip()
+    if rest.startswith("{") or _pairs(rest) is not None:
+        return Command("run", (deployment, rest) if rest else (deployment,))
     return None
+
+
+def _pairs(text: str) -> dict[str, str] | None:
+    """`x=1 day="a b"` as a dict, quotes around a whole value taken off; None when a word is no pair."""
+    pairs, at = {}, 0
+    while at < len(text):
+        match = _PAIR.match(text, at)
+        if match is None:
+            return None
+        name, value = match[1], match[2]
+        quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "\"'"
+        pairs[name] = value[1:-1] if quoted else value
+        at = match.end()
+    return pairs
 
 
 def question_in(text: str) -> str:
@@ -120,6 +160,8 @@ class Commands:
         match command:
             case Command("help"):
                 return Result(HELP)
+            case Command("usage", (verb,)):
+                return Result(USAGE[verb.lower()])
             case Command("whoami"):
                 return Result(self._whoami(person))
             case Command("forget me"):
@@ -170,7 +212,7 @@ class Commands:
         """`{"x": 1}` as it stands; words like `x=1` as the deployment's schema says to read them."""
         if rest.startswith("{"):
             return _json_object(rest)
-        pairs = dict(word.split("=", 1) for word in shlex.split(rest))
+        pairs = _pairs(rest)
         return await self._read_parameters(deployment, pairs) if pairs else {}
 
     async def _status(self) -> Result:

@@ -44,7 +44,10 @@ VERDICTS = ("answered", "partly", "not_in_passages")
 
 _FENCE = re.compile(r"([ \t]*)(?:(`{3,})([^`\n]*)|(~{3,})([^\n]*))\n?\Z")
 _VERDICT = re.compile(r"[ \t*_`]*VERDICT[*_]*:[ \t*_`]*([a-z_ ]*)", re.IGNORECASE)
-_CITATION = re.compile(r"\[(\d{1,3}(?:\s*,\s*\d{1,3})*)\]\Z")
+_CITATION = re.compile(r"\[\s*\d{1,3}(?:\s*[,;–-]\s*\d{1,3})*\s*\]")
+_PLAIN_BRACKET = re.compile(r"\[[^\\`<\[\]]*\]")
+# How some models cite by themselves; their numbers mean nothing here.
+_FOREIGN_CITATION = re.compile(r"【\d[^】]*】")
 _AUTOLINK = re.compile(r"<([A-Za-z][A-Za-z0-9+.-]*:[^\s<>|]*)(?:\|([^<>\n]*))?>\Z")
 _TICKS = re.compile(r"`{1,200}")
 # Bounded repetitions: a long word without an address must not cost quadratic time.
@@ -54,6 +57,11 @@ _URL = re.compile(
 )
 _BROADCAST = re.compile(r"@(?=(?:here|channel|everyone)\b)", re.IGNORECASE)
 _KEY_BLOCK = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----")
+# Everything that moves a terminal's cursor or colours it; newline and tab stay.
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+_DELIMITER_ROW = re.compile(r"[ \t>]*[-:| \t]*\|[-:| \t]*")
+# What goes on after the first line of a private key.
+_KEY_PART = re.compile(r"[A-Za-z0-9+/=]{16,}|-+[A-Z]*|[A-Z]+-+|[A-Z]{2,9}")
 _FRAGMENT = re.compile(r"[A-Za-z0-9._~%-]*")
 _SPECIAL = frozenset("\\`[!<\n \t")
 
@@ -98,6 +106,7 @@ class EgressFilter:
         self.verdict = ""
         self._redact = redact
         self._text = ""
+        self._carried = ""
         self._final = False
         self._line = ""
         """What came before on this line, as it was written; its end alone where it is long."""
@@ -110,12 +119,17 @@ class EgressFilter:
         self._moods = 0
 
     def feed(self, delta: str) -> str:
-        self._text += delta
+        # A lone carriage return ends a line for a Markdown reader; one at the end may be half of a pair.
+        text = self._carried + delta
+        self._carried = "\r" if text.endswith("\r") else ""
+        text = text.removesuffix("\r") if self._carried else text
+        self._text += _CONTROL.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
         return self._drain()
 
     def close(self) -> str:
         """The rest, with what was still open decided as text, and an open fence closed."""
         self._final = True
+        self._text += "\n" if self._carried else ""
         out = self._drain()
         if self._fence:
             out += ("\n" if self._line else "") + self._fence
@@ -137,7 +151,9 @@ class EgressFilter:
         return "".join(out)
 
     def _remember(self, raw: str) -> None:
-        _, newline, after = raw.rpartition("\n")
+        before, newline, after = raw.rpartition("\n")
+        if newline and _DELIMITER_ROW.fullmatch(self._line + before) and "-" in self._line:
+            self._block.is_table = True
         line = after if newline else self._line + raw
         if len(line) <= SECRET_CONTEXT:
             self._in_table = line.lstrip().startswith("|")
@@ -192,15 +208,16 @@ class EgressFilter:
         if end < 0 and len(self._text) - at < MAX_FENCE_LINE and not self._final:
             return None
         line = self._text[at : min(end + 1, at + MAX_FENCE_LINE) if end >= 0 else at + MAX_FENCE_LINE]
-        bare = line.strip()
+        bare = line.strip(" \t\n")
         if self._line == "" and len(bare) >= len(self._fence) and set(bare) == {self._fence[0]}:
-            self._fence = ""
+            self._fence, self._hiding_key = "", False
             return len(line), _as_fence(line)
         return len(line), self._secrets_in_line(line)
 
     def _newline(self) -> tuple[int, str]:
         """An empty line ends the paragraph, and its label follows at once."""
         ends = self._gap.rstrip(" \t").endswith("\n")
+        self._hiding_key = self._hiding_key and not ends
         self._gap += "\n"
         return 1, self._end_of_block() if ends else ""
 
@@ -221,14 +238,15 @@ class EgressFilter:
             return None
         window = self._text[ticks.end() : ticks.end() + MAX_SPAN]
         # In a table row a bar ends the cell, whatever it stands in.
-        content = re.split(r"[\n|]" if self._in_table else r"\n", window, maxsplit=1)[0]
+        in_table = self._in_table or self._block.is_table
+        content = re.split(r"[\n|]" if in_table else r"\n", window, maxsplit=1)[0]
         undecided = len(content) == len(window) < MAX_SPAN and not self._final
         close = _closing_run(content, run)
         if undecided and (close is None or close + run == len(content)):
             return None  # At the end of what is there, one more backtick would make it another run.
         if close is None:
             return run, self._shown("\\`" * run)
-        inner = self._redact(content[:close])
+        inner = self._secret_free_word(content[:close], self._line)
         return 2 * run + close, self._shown(ticks[0] + _defuse(inner) + ticks[0])
 
     def _image(self, at: int) -> tuple[int, str] | None:
@@ -260,31 +278,36 @@ class EgressFilter:
         address = window[close + 2 : end].strip().split(" ")[0].strip("<>") if end else ""
         if end and _is_address(address):
             return len(bang) + end + 1, self._shown(self._link(label, address, picture=bool(bang)))
-        if _CITATION.match(label):
+        if _CITATION.fullmatch(label):
             kept_apart = ZERO_WIDTH if following and following in "(:" else ""
             return len(bang) + len(label), self._shown(bang + self._citation(label) + kept_apart)
-        return len(bang) + 1, self._shown(bang + ("\\[" if following and following in "(:" else "["))
+        is_plain = (
+            _PLAIN_BRACKET.fullmatch(label) and len(window) < MAX_LINK and following not in ("(", "[", ":")
+        )
+        return len(bang) + 1, self._shown(bang + ("[" if is_plain else "\\["))
 
     def _citation(self, label: str) -> str:
-        numbers = [int(number) for number in label.strip("[]").split(",")]
+        numbers = [int(number) for number in re.findall(r"\d+", label)]
         known = [number for number in numbers if 1 <= number <= self.passages]
         self.cited.update(known)
         self._block.cited |= bool(known)
         return "".join(f"[{number}]" for number in known)
 
     def _link(self, label: str, address: str, *, picture: bool) -> str:
-        if _CITATION.match(label) and not picture:
+        if _CITATION.fullmatch(label) and not picture:
             return self._citation(label)
         words = self._plain(label[1:-1])
         if not picture and self.links.allows(address):
             self._block.cited = True
             return f"[{words}]({address})"
-        return f"{words} ({_as_code(self._redact(address))})"
+        shown = _as_code(self._redact(address))
+        return f"{words} ({shown})" if words and not address.endswith(words) else shown
 
     def _plain(self, words: str) -> str:
-        """The words of a link, made harmless: no link, code or mention inside another link."""
-        flat = re.sub(r"[`\[\]\\\n]", "", words)
-        return " ".join(self._secret_free_word(word, "") for word in _defuse(flat).split(" "))
+        """The words of a link, made harmless: no link, address, code, mention or secret inside it."""
+        flat = re.sub(r"[`\[\]\\\n<>|~]", "", words)
+        without_secrets = self._secret_free_word(flat, self._line)
+        return _defuse(re.sub(r"[A-Za-z][A-Za-z0-9+.-]{0,20}://|www\.", "", without_secrets)).strip()
 
     def _angle(self, at: int) -> tuple[int, str] | None:
         if at + 1 == len(self._text):
@@ -292,23 +315,25 @@ class EgressFilter:
         following = self._text[at + 1]
         if following in "!@#\\":
             return 1, self._shown("<" + ZERO_WIDTH)
+        if following in "/?":
+            return 1, self._shown("\\<")
         if not following.isalpha():
             return 1, self._shown("<")
         window = self._text[at : at + MAX_LINK]
         stop = re.search(r"[>\n]", window)
         if stop is None:
-            return None if len(window) < MAX_LINK and not self._final else (1, self._shown("<"))
+            return None if len(window) < MAX_LINK and not self._final else (1, self._shown("\\<"))
         autolink = _AUTOLINK.match(window[: stop.end()])
         if not autolink:
-            return 1, self._shown("<")
+            return 1, self._shown("\\<")  # Escaped: it could be a tag, and a tag an address.
         return stop.end(), self._shown(self._autolink(autolink[1], autolink[2] or ""))
 
     def _autolink(self, address: str, words: str) -> str:
         if self.links.allows(address):
             self._block.cited = True
             return f"[{self._plain(words)}]({address})" if words else f"<{address}>"
-        shown = _as_code(self._redact(address))
-        return f"{self._plain(words)} ({shown})" if words else shown
+        shown, plain = _as_code(self._redact(address)), self._plain(words)
+        return f"{plain} ({shown})" if plain else shown
 
     def _word(self, at: int) -> tuple[int, str] | None:
         end = at
@@ -322,8 +347,10 @@ class EgressFilter:
 
     def _secret_free_word(self, word: str, line: str) -> str:
         if self._hiding_key:
-            self._hiding_key = "KEY-----" not in word
-            return ""
+            ends = "KEY-----" in word
+            self._hiding_key = not ends and _KEY_PART.fullmatch(word) is not None
+            if ends or self._hiding_key:
+                return ""
         if _KEY_BLOCK.search(line + word) and not _KEY_BLOCK.search(line):
             self._hiding_key = True
             return SECRET
@@ -333,7 +360,9 @@ class EgressFilter:
         return both[len(before) :] if both.startswith(before) else SECRET
 
     def _address_free(self, word: str) -> str:
-        return _URL.sub(self._bare_address, _defuse(word))
+        # `~~~` after a list's marker would open a fence for a reader, `&#60;` become a bracket.
+        harmless = _FOREIGN_CITATION.sub("", word).replace("~~~", "\\~~~").replace("&#", "&amp;#")
+        return _URL.sub(self._bare_address, _defuse(harmless))
 
     def _bare_address(self, match: re.Match[str]) -> str:
         address = _without_trailing_punctuation(match[0])
@@ -378,7 +407,7 @@ class EgressFilter:
         if block.is_mood() and self._moods == 0:
             self._moods += 1
             return ""
-        return f"\n\n{UNCITED.strip()}" if self._in_table else UNCITED
+        return f"\n\n{UNCITED.strip()}" if self._in_table or block.is_table else UNCITED
 
 
 class _Block:
@@ -387,6 +416,7 @@ class _Block:
     def __init__(self) -> None:
         self.text = ""
         self.cited = False
+        self.is_table = False
 
     def needs_source(self) -> bool:
         lines = [line for line in self.text.splitlines() if not line.lstrip().startswith("#")]
@@ -459,10 +489,8 @@ def _without_trailing_punctuation(address: str) -> str:
 
 
 def _as_fence(line: str) -> str:
-    """The line of a fence with at most three blanks before it: with four it would be text elsewhere."""
-    bare = line.lstrip(" \t")
-    indent = len(line[: len(line) - len(bare)].expandtabs(4))
-    return " " * min(indent, 3) + bare
+    """The line of a fence at the margin, where it ends any list or quote for every reader."""
+    return line.lstrip(" \t")
 
 
 def _as_code(text: str) -> str:

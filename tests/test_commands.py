@@ -36,6 +36,8 @@ SCHEMA = {
         ("cancel happy-otter sad-owl", Command("cancel", ("happy-otter sad-owl",))),
         ("reindex", Command("reindex")),
         ("reindex prefect-docs", Command("reindex", ("prefect-docs",))),
+        ("run etl name=O'Brien", Command("run", ("etl", "name=O'Brien"))),
+        ("cancel", Command("usage", ("cancel",))),
         ("status", Command("status")),
         ("whoami", Command("whoami")),
         ("who am i?", Command("whoami")),
@@ -62,6 +64,10 @@ def test_a_command_is_recognised_by_its_shape(text: str, command: Command) -> No
 )
 def test_a_sentence_is_a_question(text: str) -> None:
     assert parse(text) is None
+
+
+def test_a_text_made_to_confuse_the_grammar_is_decided_at_once() -> None:
+    assert parse("run d " + 'x=" ' * 900 + "!") is None
 
 
 @pytest.mark.parametrize(
@@ -121,6 +127,7 @@ async def test_a_run_is_proposed_with_values_of_the_schemas_types_and_confirmed(
     ("words", "says"),
     [
         pytest.param("x=five", "x", id="wrong-type"),
+        pytest.param("x=O'Brien", "x", id="odd-quote"),
         pytest.param("y=1", "y", id="unknown-key"),
         pytest.param("", "x", id="missing"),
         pytest.param(

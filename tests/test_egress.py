@@ -5,6 +5,7 @@ import re
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from markdown_it import MarkdownIt
 
 from bot.egress import SECRET, UNCITED, ZERO_WIDTH, EgressFilter, Links
 from tools.redact import redact
@@ -174,3 +175,45 @@ def test_the_numbers_that_were_cited_are_known_at_the_end() -> None:
     egress.feed("One [1]. Two [2][9].")
     egress.close()
     assert egress.cited == {1, 2}
+
+
+HOSTILE = [
+    "[<http://evil.example>](http://other.example)",
+    f"[<http://evil.example>]({DOCS})",
+    "[https://evil.example/a](https://evil.example/a)",
+    "<http://x.example|http://evil.example/?q=1>",
+    "[see \\] docs](//evil.example)",
+    "[a `]` b](mailto:a@evil.example)",
+    "[a\\]b]: //evil.example\n\nsee [a\\]b] now",
+    "![see \\] docs](//evil.example/p.png)",
+    "[" + "a" * 1998 + "](//evil.example)",
+    "- a\n  ```\n[x](http://evil.example) <!channel>\n  ```",
+    "- ~~~\n  ~~~\n[x](http://evil.example) <!channel>",
+    "```\ncode\n```\u00a0\ntext\n```\n[x](http://evil.example) <!channel>",
+    "~~~a\r~~~\r[x](http://evil.example)",
+    "`a\r\r[x](http://evil.example)`",
+    "~~~" + "a" * 5000 + "\n~~~\n[x](http://evil.example)",
+    "<div>\n```\n\n[x](http://evil.example)\n```",
+    '<a href="//evil.example">x</a>',
+    "<bob@evil.example>",
+    "a | b\n--|--\n`x | <http://evil.example>` | c",
+    "> | a |\n> |--|\n> | `x | <http://evil.example>` |",
+    "&#60;!channel&#62;",
+]
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_a_markdown_reader_makes_nothing_foreign_of_what_passes(text: str) -> None:
+    html = MarkdownIt("commonmark").enable("table").render(shown(text))
+    prose = re.sub(r"<pre>.*?</pre>", "", html, flags=re.DOTALL)
+    assert not re.search(r'(href|src)="(?!https://docs\.prefect\.io)', prose)
+    assert "&lt;!channel" not in prose
+
+
+def test_a_secret_in_a_links_words_or_in_code_is_masked_by_what_stands_before_it() -> None:
+    assert "hunter2" not in shown(f"[password = hunter2supersecret]({DOCS})")
+    assert "hunter2" not in shown("password = `hunter2supersecret`")
+
+
+def test_what_moves_a_terminals_cursor_is_taken_out() -> None:
+    assert shown("run \x1b[1A\x1b[2K started") == "run \\[1A\\[2K started"

@@ -134,5 +134,5 @@ def _is_spoken(event: Mapping[str, Any], bot_user: str) -> bool:
 
 
 def _starts_with_other(text: str, bot_user: str) -> bool:
-    first = re.match(r"\s*<@([A-Z0-9]+)", text)
+    first = re.match(r"\s*<(?:@|!subteam\^)([A-Z0-9]+)", text)
     return first is not None and first[1] != bot_user

@@ -15,7 +15,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.app import App, build
 from bot.inbox import Workers
 from bot.settings import Settings
-from bot.slack.errors import CONNECTION, CannotDeliver, code_of
+from bot.slack.errors import CONNECTION, code_of
 from bot.slack.listeners import register
 from bot.slack.people import People
 from bot.slack.renderer import SlackRenderer
@@ -159,10 +159,7 @@ async def _work(app: App, surface: SlackSurface, state: State) -> None:
 async def _sweep(app: App, surface: SlackSurface) -> None:
     """Take the buttons off cards whose time is over."""
     for card in await app.cards.expire_due():
-        try:
-            await surface.show(card)
-        except CannotDeliver as error:
-            log.info("an expired card could not be rewritten: %s", error.message)
+        await surface.show(card)
 
 
 async def _purge(app: App) -> None:

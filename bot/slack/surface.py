@@ -31,6 +31,7 @@ from bot.slack.people import People
 from bot.slack.renderer import SlackRenderer
 from knowledge.build import Progress
 from knowledge.errors import ExpectedError
+from tools.redact import redact
 
 log = logging.getLogger(__name__)
 
@@ -93,8 +94,14 @@ class SlackSurface:
 
     async def show(self, card: Card) -> None:
         """Bring the message that shows a card up to date; a decided card loses its buttons."""
-        target = Target(team=card.team, channel=card.message_channel, user=card.asked_by)
-        await self._rewrite(card.message_ts, card_message(card), target)
+        conversation = Conversation(self._client, Target(card.team, card.message_channel, card.asked_by))
+        message = card_message(card)
+        try:
+            await conversation.patiently(
+                lambda: conversation.update(card.message_ts, message), repeatable=True
+            )
+        except REFUSALS as error:
+            log.info("card %s could not be rewritten: %s", card.id, reason(error))
 
     async def _message(self, item: Item) -> None:
         payload = item.payload
@@ -114,13 +121,22 @@ class SlackSurface:
         if command and command.name in PRIVATE_COMMANDS:
             await self._answer_privately(question, payload["response_url"])
             return
-        top = Conversation(self._client, replace(_target(payload), thread_ts=""))
-        words = shorten(escape(question.text), 300)
-        ts = await top.post(_plain(f"<@{person.id}> asked: {words}"))
-        target = replace(top.target, thread_ts=ts)
-        conversation = f"{target.team}:{target.channel}:{ts}"
+        words = shorten(escape(redact(question.text)), 300)
+        target = await self._open_thread(payload, _plain(f"<@{person.id}> asked: {words}"))
+        conversation = f"{target.team}:{target.channel}:{target.thread_ts}"
         await self._memory.engage(conversation, target.team)
         await self._answer(replace(question, conversation=conversation), target)
+
+    async def _open_thread(self, payload: dict[str, Any], root: Message) -> Target:
+        """Post the root of a thread; in the asker's direct messages where the bot may not write."""
+        top = Conversation(self._client, replace(_target(payload), thread_ts=""))
+        try:
+            ts = await top.post(root)
+        except CannotDeliver:
+            # Also a conversation between people, whose id looks like the bot's own with somebody.
+            top = Conversation(self._client, await self._direct(payload))
+            ts = await top.post(root)
+        return replace(top.target, thread_ts=ts)
 
     async def _answer(self, question: Question, target: Target) -> None:
         delivered = await self._renderer.render(self._agent.answer(question), target)
@@ -205,12 +221,14 @@ class SlackSurface:
             await self._send_directly(payload, text)
 
     async def _send_directly(self, payload: dict[str, Any], text: str) -> None:
+        await Conversation(self._client, await self._direct(payload)).post(_plain(escape(text)))
+
+    async def _direct(self, payload: dict[str, Any]) -> Target:
         try:
             opened = await self._client.conversations_open(users=payload["user"])
         except REFUSALS as error:
             raise CannotDeliver(reason(error)) from error
-        direct = Target(payload["team"], opened["channel"]["id"], payload["user"])
-        await Conversation(self._client, direct).post(_plain(escape(text)))
+        return Target(payload["team"], opened["channel"]["id"], payload["user"])
 
     async def _say(self, item: Item, text: str) -> None:
         """A sentence in the item's thread."""
