@@ -5,6 +5,7 @@ The agent knows no surface. All its text passes one egress filter (in `bot.draft
 
 import asyncio
 import logging
+import re
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -22,7 +23,7 @@ from bot.policy import Policy, Role
 from bot.prompt import Prompt
 from bot.store import now
 from bot.turns import RequestedCall, Turn
-from knowledge.errors import ExpectedError
+from knowledge.errors import ExpectedError, Unreachable
 from tools.proposal import Proposal
 from tools.redact import redact
 from tools.toolbox import Toolbox, ToolFailure, ToolOutcome
@@ -37,8 +38,16 @@ MAX_ROUNDS = 6
 MAX_CALLS_A_ROUND = 8
 MAX_CARDS = 3
 HISTORY_TURNS = 10
-# A question this short ("and with Docker?") is searched together with the one before it.
-FOLLOW_UP_WORDS = 8
+# "and with Docker?", "how do I change it?": searched together with the question before.
+FOLLOW_UP_WORDS = 12
+_FOLLOW_UP = re.compile(
+    r"\s*(and|but|or|so|then|also|what about|how about|what if|why not|for|with|in|on)\b"
+    r"|.*\b(it|its|that|this|those|these|they|them|there|the same|else|instead)\b",
+    re.IGNORECASE,
+)
+# All rounds of one answer together: a stream that trickles would hold a worker for ever.
+ANSWER_WITHIN_S = 240.0
+CUT_SHORT = "_The answer was longer than the model may write; ask for the part that is missing._"
 QUERY_CHARS = 2000
 DOCS_TOOLS = frozenset({"search_docs", "read_page"})
 
@@ -109,6 +118,7 @@ class Agent:
             async for event in events:
                 yield event
         except ExpectedError as error:
+            draft.failure = ToolFailure(error.code, error.message, error.fix)
             for delta in [*draft.paragraph(), *draft.show(str(error))]:
                 yield delta
         for delta in draft.close():
@@ -123,6 +133,7 @@ class Agent:
         """A typed command: the same tools and the same cards, with no model."""
         started = time.perf_counter()
         result = await self._commands.run(command, question.person)
+        draft.failure = result.outcome.error if result.outcome else None
         if result.outcome:
             draft.note_call(result.outcome, int((time.perf_counter() - started) * 1000))
         for delta in draft.show(result.text):
@@ -132,6 +143,7 @@ class Agent:
             if isinstance(offered, CardProposed):
                 yield offered
             else:
+                draft.failure = ToolFailure("refused", offered)
                 for delta in draft.show(offered):
                     yield delta
 
@@ -156,7 +168,7 @@ class Agent:
     async def _retrieve(self, question: Question, history: Sequence[Remembered], draft: Draft) -> str:
         """Search once before the model is asked, which saves a round trip. Gives the problem, if any."""
         query = question.text
-        if history and len(query.split()) < FOLLOW_UP_WORDS:
+        if history and _leans_on_what_was_said(query):
             query = f"{history[-1].question}\n{query}"
         if len(query) > QUERY_CHARS:
             # Of a long text the question stands at its beginning, and the error at its end.
@@ -209,16 +221,22 @@ class Agent:
     ) -> AsyncIterator[Event]:
         """Let the model speak and call tools, round after round; the last one has no tools."""
         seen: set[tuple[str, str]] = set()
+        until = time.monotonic() + ANSWER_WITHIN_S
         for number in range(MAX_ROUNDS):
             tools = self._schemas(question.person) if number < MAX_ROUNDS - 1 else []
             turn = Turn()
             for delta in draft.paragraph():
                 yield delta
             async for text in model.stream(messages, tools, turn):
+                if time.monotonic() > until:
+                    raise Unreachable("The model took too long.", "Try again.")
                 for delta in draft.show(text):
                     yield delta
             draft.add_usage(turn.usage)
             calls = turn.calls[:MAX_CALLS_A_ROUND]
+            if not calls and turn.finish_reason == "length":
+                for delta in [*draft.paragraph(), *draft.show(CUT_SHORT)]:
+                    yield delta
             if not calls:
                 return
             messages.append(_assistant_message(turn, calls))
@@ -296,6 +314,12 @@ class Agent:
     def _notes(self, person: Person, problem: str) -> list[str]:
         notes = [f"The documentation could not be searched: {problem}"] if problem else []
         return notes if self._may_use(person, "list_work_pools") else [*notes, DOCS_ONLY]
+
+
+def _leans_on_what_was_said(question: str) -> bool:
+    """Whether a short question cannot be understood, and so not searched, without the one before it."""
+    words = len(question.split())
+    return words <= 2 or (words < FOLLOW_UP_WORDS and _FOLLOW_UP.match(question) is not None)
 
 
 def _assistant_message(turn: Turn, calls: Sequence[RequestedCall]) -> dict[str, Any]:

@@ -99,7 +99,7 @@ async def build(settings: Settings, environ: Mapping[str, str]) -> AsyncIterator
             cards=cards,
             memory=memory,
             policy=policy,
-            prompt=Prompt(settings.persona, TokenCounter()),
+            prompt=Prompt(settings.persona, TokenCounter(exact=settings.openai_base_url is None)),
             model=model,
         )
         yield App(

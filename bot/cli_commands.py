@@ -33,9 +33,9 @@ async def ask(options: argparse.Namespace, settings: Settings, environ: dict[str
         await terminal.open_index()
         if options.json:
             print_json(await _answer_document(app, question, confirm=options.yes))
-        else:
-            await terminal.ask(question, confirm=options.yes or None)
-    return 0
+            return 0
+        answer = await terminal.ask(question, confirm=options.yes or None)
+    return exit_status(_expected(answer.failure)) if answer.failure else 0
 
 
 async def chat(_options: argparse.Namespace, settings: Settings, environ: dict[str, str]) -> int:
@@ -134,6 +134,8 @@ async def _answer_document(app: App, text: str, *, confirm: bool) -> dict[str, A
     question = Question(text, LOCAL, _new_conversation())
     async for event in app.agent.answer(question):
         if isinstance(event, Done):
+            if event.answer.failure:
+                raise _expected(event.answer.failure)
             cards = [await _decided(app, card) if confirm else card for card in event.answer.cards]
             return _document(event.answer, cards)
     raise AssertionError("the agent ended without Done")
@@ -176,7 +178,8 @@ def _document(answer: Answer, cards: list[Card]) -> dict[str, Any]:
 
 
 def _expected(failure: ToolFailure) -> ExpectedError:
-    kind = {"refused": Refused, "unreachable": Unreachable}.get(failure.code, BadInput)
+    kinds: dict[str, type[ExpectedError]] = {"refused": Refused, "unreachable": Unreachable}
+    kind = kinds.get(failure.code, BadInput)
     error = kind(failure.message, failure.fix)
     error.code = failure.code
     return error

@@ -202,10 +202,7 @@ class Commands:
         return Result("" if outcome.ok else said(outcome.error), outcome)
 
     async def _trigger(self, deployment: str, rest: str) -> Result:
-        try:
-            given = await self._parameters(deployment, rest)
-        except ExpectedError as error:
-            return Result(str(error))
+        given = await self._parameters(deployment, rest)
         return await self._propose("trigger_run", {"deployment": deployment, "parameters": given})
 
     async def _parameters(self, deployment: str, rest: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from bot.events import Answer, Mode, TextDelta, ToolCall
 from bot.evidence import Evidence
 from knowledge.models import Passage
 from tools.redact import redact
-from tools.toolbox import ToolOutcome
+from tools.toolbox import ToolFailure, ToolOutcome
 
 
 class Draft:
@@ -25,6 +25,7 @@ class Draft:
         self.timings: dict[str, int] = {}
         self.mode: Mode = "command"
         self.abstained = False
+        self.failure: ToolFailure | None = None
         self._started = time.perf_counter()
         self._shown: list[str] = []
         self._closed = False
@@ -77,6 +78,7 @@ class Draft:
             cards=tuple(self.cards),
             mode=self.mode,
             abstained=self.abstained or self.egress.verdict == "not_in_passages",
+            failure=self.failure,
             timings=self.timings,
             usage=self.usage,
         )

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from bot.cards import Card
+from tools.toolbox import ToolFailure
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,8 @@ class Answer:
     cards: tuple[Card, ...] = ()
     mode: Mode = "llm"
     abstained: bool = False
+    failure: ToolFailure | None = None
+    """Why a typed command came to nothing."""
     timings: dict[str, int] = field(default_factory=dict)
     """Milliseconds by stage: `retrieval`, `first_token`, `total`."""
     usage: dict[str, int] = field(default_factory=dict)

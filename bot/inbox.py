@@ -21,6 +21,8 @@ from bot.store import DATABASE_ERRORS, inbox, now
 log = logging.getLogger(__name__)
 
 LEASE = timedelta(seconds=60)
+# What was refused for a while is not asked again before this.
+PAUSE = timedelta(seconds=30)
 HEARTBEAT_S = 20
 # Another replica's item is noticed by polling; our own wakes a worker at once.
 POLL_S = 2.0
@@ -49,6 +51,10 @@ class Item:
     payload: dict[str, Any]
     attempt: int
     """1 the first time; more after a crash."""
+
+
+class TryLater(Exception):
+    """Raised by a handler that has done nothing a person could see, and may succeed in a while."""
 
 
 class Inbox:
@@ -117,6 +123,10 @@ class Inbox:
     async def release(self, item: Item) -> None:
         """Give it back for another worker, as if it had not been tried."""
         await self._set(item, state="new", lease_until=None, attempts=item.attempt - 1)
+
+    async def postpone(self, item: Item) -> None:
+        """Have it tried again when a pause is over; the try counts."""
+        await self._set(item, lease_until=now() + PAUSE)
 
     async def recover(self) -> int:
         """At start: free what a process that is gone had claimed. Returns how many items wait.
@@ -240,6 +250,8 @@ class Workers:
         heartbeat = asyncio.create_task(self._keep_lease(item))
         try:
             await self._inbox.finish(item, failed=not await self._handled(item))
+        except TryLater:
+            await self._inbox.postpone(item)
         except asyncio.CancelledError:
             await self._inbox.release(item)
             raise
@@ -256,6 +268,8 @@ class Workers:
         exhausted = item.attempt > MAX_ATTEMPTS
         try:
             await (self._give_up if exhausted else self._handle)(item)
+        except TryLater:
+            raise
         except Exception:
             # The handler reports what people must know; what reaches this line is a bug in it.
             log.exception("inbox item %d failed", item.id)

@@ -5,6 +5,7 @@ parameters is dropped once and remembered, so that OpenAI's newest and a local O
 """
 
 import logging
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -61,6 +62,8 @@ class Model:
                         yield text
         except openai.APIError as error:
             raise expected_error(error, self.name) from error
+        except ValueError as error:  # a line of the stream that is no JSON
+            raise Unreachable("The model's server sent what cannot be read.", "Try again.") from error
         turn.calls = [call for call in turn.calls if call.name]
 
     async def _open(self, messages: list[dict[str, Any]], tools: list[dict[str, Any]]) -> Any:
@@ -84,11 +87,13 @@ class Model:
     def _drop_refused(self, error: openai.APIStatusError, request: dict[str, Any]) -> bool:
         """Drop what the refusal names of what was sent; False when it names nothing of it."""
         complaint = f"{getattr(error, 'param', None) or ''} {error.message}".lower()
+        if error.code == "context_length_exceeded" or re.search(r"context|too large|too long", complaint):
+            return False  # The request is at fault, not the parameter that the message happens to name.
         if "max_completion_tokens" in request and "max_tokens" in complaint:
             self._optional["max_tokens"] = self._optional.pop("max_completion_tokens")
         elif named := [name for name in self._optional if name in request and name in complaint]:
             self._replace(named[0])
-        elif "tools" in request and "tool" in complaint:
+        elif "tools" in request and re.search(r"tool.{0,40}not support|not support.{0,40}tool", complaint):
             self._takes_tools = False
         else:
             return False

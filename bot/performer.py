@@ -42,4 +42,4 @@ def in_words(report: BuildReport) -> str:
     live = f"Generation {report.generation} is live."
     text = f"Reindexed in {report.seconds:.0f} s. Pages: {counts or 'none'}. {live}"
     broken = [f"{source.name}: {source.error}" for source in report.sources if not source.ok]
-    return f"{text} Kept as it was: {'; '.join(broken)}." if broken else text
+    return f"{text} Not brought up to date: {' '.join(broken)}" if broken else text

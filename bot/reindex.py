@@ -50,7 +50,8 @@ class Reindexer:
         try:
             async with asyncio.timeout(TIMEOUT_S):
                 async for line in child.stdout:
-                    yield _step(json.loads(line))
+                    if line.startswith(b"{"):  # A library may print to stdout as well.
+                        yield _step(json.loads(line))
                 await child.wait()
         except TimeoutError:
             raise Unreachable(

@@ -1,7 +1,10 @@
 """The terminal surface: renders the agent's events, asks before a card is confirmed, holds a conversation."""
 
 import asyncio
+import contextlib
 import sys
+import termios
+import threading
 from collections.abc import AsyncIterator, Iterable
 
 from rich.console import Console
@@ -18,7 +21,11 @@ from knowledge.build import BuildReport
 from knowledge.build import Progress as BuildProgress
 from tools.proposal import Receipt
 
-PROMPT = "\n[bold]you ›[/bold] "
+with contextlib.suppress(ImportError):
+    # For what it does to input(): line editing, history, and a paste that stays one message.
+    import readline  # noqa: F401
+
+PROMPT = "\nyou › "
 FIRST_TIME = "Building the field guide's index, once; `ask-marvin reindex` adds the documentation."
 GOODBYE = ("exit", "quit", "bye")
 
@@ -32,11 +39,12 @@ class Terminal:
         self._out = Console(highlight=False)
         self._err = Console(stderr=True, highlight=False)
 
-    async def ask(self, text: str, *, confirm: bool | None = None) -> None:
+    async def ask(self, text: str, *, confirm: bool | None = None) -> Answer:
         """Answer a question and have its cards decided: by `confirm`, or by the person, who is asked y/N."""
         answer = await self.answer(text)
         for card in answer.cards:
             await self.decide(card, confirm=confirm)
+        return answer
 
     async def answer(self, text: str) -> Answer:
         """Answer one question; its cards stay open."""
@@ -53,14 +61,15 @@ class Terminal:
             press = await self._app.cards.confirm(card, LOCAL, report=self._report)
         text = press.refusal or press.card.outcome or "Nothing was done."
         mark = "[green]✓[/green]" if press.receipt and press.receipt.ok else "[yellow]–[/yellow]"
-        self._out.print(mark, text, press.card.outcome_url, soft_wrap=True)
+        self._out.print(mark, end=" ")
+        self._say(f"{text} {press.card.outcome_url}".strip())
         return press.receipt
 
     async def chat(self) -> None:
         """Ask and answer until the person leaves."""
         while True:
             try:
-                text = await asyncio.to_thread(self._out.input, PROMPT)
+                text = await read_line(PROMPT)
             except (EOFError, KeyboardInterrupt):
                 break
             if text.strip().lower() in GOODBYE:
@@ -103,25 +112,29 @@ class Terminal:
 
     def _print_sources(self, answer: Answer) -> None:
         for citation in answer.citations:
-            self._out.print(
-                f"  [{citation.n}] {citation.title}  {citation.url}", soft_wrap=True, markup=False
-            )
+            self._say(f"  [{citation.n}] {citation.title}  {citation.url}")
 
     def _show_card(self, card: Card) -> None:
         proposal = card.proposal
-        self._out.print(f"\n┌ {proposal.title}", soft_wrap=True, markup=False, style="bold")
+        self._out.print()
+        self._say(f"┌ {proposal.title}", style="bold")
         for fact in proposal.facts:
-            self._out.print(f"│ {fact.label}: {fact.value}", soft_wrap=True, markup=False)
+            self._say(f"│ {fact.label}: {fact.value}")
         if proposal.target_url:
-            self._out.print(f"│ {proposal.target_url}", soft_wrap=True, markup=False)
+            self._say(f"│ {proposal.target_url}")
         self._out.print("└")
+
+    def _say(self, text: str, *, style: str = "") -> None:
+        """Text of other people: no markup, and nothing that could move the cursor over a card."""
+        shown = "".join(character for character in text if character.isprintable() or character in "\n\t")
+        self._out.print(shown, markup=False, emoji=False, style=style, soft_wrap=not self._out.is_terminal)
 
     async def _yes(self) -> bool:
         """Only a clear yes at a terminal is a yes."""
         if not sys.stdin.isatty():
             return False
         try:
-            answer = await asyncio.to_thread(self._out.input, "Do it? [y/N] ", markup=False)
+            answer = await read_line("Do it? [y/N] ")
         except EOFError:
             return False
         return answer.strip().lower() in ("y", "yes")
@@ -129,6 +142,36 @@ class Terminal:
     async def _report(self, progress: BuildProgress) -> None:
         done = f" {progress.done}/{progress.total}" if progress.total else ""
         self._err.print(f"{progress.stage} {progress.source}{done}", end="\r", markup=False)
+
+
+async def read_line(prompt: str) -> str:
+    """A line from the terminal. Raises EOFError at its end; a Ctrl-C ends the wait at once.
+
+    The reading thread is a daemon: one of an executor would be waited for, and the program would not end
+    before the next Enter.
+    """
+    loop = asyncio.get_running_loop()
+    line: asyncio.Future[str] = loop.create_future()
+
+    def settle(text: str | None) -> None:
+        if not line.done():
+            line.set_exception(EOFError()) if text is None else line.set_result(text)
+
+    def read() -> None:
+        try:
+            text: str | None = input(prompt)
+        except EOFError:
+            text = None
+        with contextlib.suppress(RuntimeError):  # The loop has gone: somebody pressed Ctrl-C.
+            loop.call_soon_threadsafe(settle, text)
+
+    settings = termios.tcgetattr(sys.stdin) if sys.stdin.isatty() else None
+    threading.Thread(target=read, daemon=True).start()
+    try:
+        return await line
+    finally:
+        if settings:
+            termios.tcsetattr(sys.stdin, termios.TCSADRAIN, settings)
 
 
 class Paragraphs:

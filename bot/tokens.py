@@ -15,11 +15,15 @@ CUT = "\n[… {left_out} characters left out …]\n"
 
 
 class TokenCounter:
-    """Counts with tiktoken; estimates until, and unless, its vocabulary is there."""
+    """Counts with tiktoken; estimates until, and unless, its vocabulary is there.
 
-    def __init__(self) -> None:
+    `exact` is worth asking for where OpenAI's own models count: the vocabulary is theirs, and has to be
+    fetched once. An estimate is as good for any other model.
+    """
+
+    def __init__(self, *, exact: bool = False) -> None:
         self._encoding: tiktoken.Encoding | None = None
-        self._loading = False
+        self._to_load = exact
 
     def count(self, text: str) -> int:
         """The number of tokens; for long texts an estimate, which is all that a limit needs."""
@@ -39,8 +43,8 @@ class TokenCounter:
 
     def _load_once(self) -> None:
         """At the first count. Fetching may hang where there is no network, so nobody waits for it."""
-        if not self._loading:
-            self._loading = True
+        if self._to_load:
+            self._to_load = False
             threading.Thread(target=self._load, name="tiktoken", daemon=True).start()
 
     def _load(self) -> None:

@@ -190,6 +190,14 @@ def test_doctor_looks_at_everything_and_its_status_tells(cli: Cli, prefect_url: 
     assert checks["prefect"]["fix"]
 
 
+def test_a_command_that_fails_has_the_same_error_and_status_as_the_tool(cli: Cli) -> None:
+    away = "http://127.0.0.1:9/api"
+    assert cli.json("ask", "pools", status=3, PREFECT_API_URL=away)["error"]["code"] == "unreachable"
+    done = cli.run("ask", "pools", PREFECT_API_URL=away)
+    assert done.returncode == 3
+    assert "127.0.0.1:9" in done.stdout
+
+
 def test_the_manifest_is_json_to_paste(cli: Cli) -> None:
     manifest = json.loads(cli.run("manifest", "--http", "https://bot.example.com").stdout)
     assert not manifest["settings"]["socket_mode_enabled"]

@@ -72,8 +72,16 @@ def is_harmless(value: str, kind: str) -> bool:
     bare = _SCHEME.sub("", value.strip())
     if not bare or _NO_VALUE.fullmatch(bare) or _REFERENCE.fullmatch(bare) or _is_placeholder(bare, kind):
         return True
+    if _is_example_login(bare):
+        return True
     # A number under `token` counts something; under `password` it may well be one.
     return kind != "password" and len(bare) < 12 and bare.replace(".", "", 1).isdigit()
+
+
+def _is_example_login(value: str) -> bool:
+    """`admin:pass` and `user:password`, as documentation writes them."""
+    user, colon, password = value.partition(":")
+    return bool(colon) and user.isalpha() and password.lower() in _GENERIC
 
 
 def _is_placeholder(value: str, kind: str) -> bool:

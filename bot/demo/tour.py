@@ -56,8 +56,10 @@ async def demo(_options: argparse.Namespace, settings: Settings, _environ: dict[
         terminal = Terminal(app, f"local:{secrets.token_hex(8)}")
         await terminal.open_index()
         await stack.enter_async_context(_docs_beside(app))
+        tour = Tour(app, terminal)
         if not sys.stdin.isatty():
-            return await Tour(app, terminal).play()
+            return await tour.play()
+        await tour.worker_online()
         _say(f"Prefect's UI: {prefect.ui_url}", *HINTS)
         await terminal.chat()
     return 0
@@ -133,14 +135,14 @@ class Tour:
             answer = await self._step(question)
             if not answer.citations:
                 raise ExpectedError(f"There was no cited answer to: {question}", "See the log.")
-        await self._worker_online()
+        await self.worker_online()
         await self._step("pools")
         await self._explain()
         await self._trigger()
         _say("That was the tour. Start `ask-marvin demo` in a terminal to ask for yourself.")
         return 0
 
-    async def _worker_online(self) -> None:
+    async def worker_online(self) -> None:
         """The worker starts while the questions are answered; the pools are worth showing with it."""
         until = time.monotonic() + WORKER_WITHIN_S
         while time.monotonic() < until:

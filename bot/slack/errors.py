@@ -64,6 +64,14 @@ class CannotDeliver(Refused):
         fix = "Check the app's token, scopes and installation: `ask-marvin doctor`."
         super().__init__(f"Slack did not take the message ({slack_error}).", fix)
         self.slack_error = slack_error
+        self.nothing_posted = False
+        """Set by whoever knows that no part of the answer is to be seen."""
+
+    @property
+    def may_pass(self) -> bool:
+        """Certainly not carried out, and for a reason that goes away: it may be tried again later."""
+        code = self.slack_error
+        return is_rate_limit(code) or is_transient(code) or code.startswith("ClientConnector")
 
     @property
     def is_dead(self) -> bool:

@@ -101,7 +101,8 @@ class _Rendering:
             return await self._follow(queue, reader)
         except Stopped:
             return self._delivered([], stopped=True)
-        except CannotDeliver:
+        except CannotDeliver as error:
+            error.nothing_posted = not self._conversation.posted
             raise
         except BaseException:
             await self._last_word()

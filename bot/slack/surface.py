@@ -18,7 +18,7 @@ from bot.agent import Agent, Question
 from bot.cards import Card, CardBook, Press
 from bot.commands import parse
 from bot.events import Answer, Done
-from bot.inbox import Item
+from bot.inbox import Item, TryLater
 from bot.memory import Memory
 from bot.people import Person
 from bot.performer import Report
@@ -80,6 +80,8 @@ class SlackSurface:
                     await self._press(item)
         except CannotDeliver as error:
             log.warning("no answer could be posted for item %d: %s", item.id, error.message)
+            if error.may_pass and error.nothing_posted:
+                raise TryLater from error
         except ExpectedError as error:
             await self._say(item, str(error))
         except Exception:
