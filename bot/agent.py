@@ -3,30 +3,33 @@
 The agent knows no surface. All its text passes one egress filter (in `bot.draft`) before it is yielded.
 """
 
-import asyncio
 import logging
 import re
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
+from bot.abstention import abstain, nearest_pages
 from bot.cards import CardBook
 from bot.commands import Command, Commands, parse, question_in
-from bot.draft import Draft, passages_of
-from bot.events import CardProposed, Done, Event, Status, TextDelta, ToolFinished, ToolStarted
+from bot.draft import Draft
+from bot.events import AlreadyRunning, Done, Event, Status, TextDelta
 from bot.extractive import compose
+from bot.loop import DOCS_ONLY, Loop, offer
 from bot.memory import Memory
 from bot.memory import Turn as Remembered
 from bot.people import Person
-from bot.policy import Policy, Role
+from bot.policy import Policy
 from bot.prompt import Prompt
+from bot.question import Question
+from bot.retrieval import DOCS_TOOLS, Retrieval, Retriever
+from bot.rewrite import Rewriter
 from bot.store import now
-from bot.turns import RequestedCall, Turn
-from knowledge.errors import ExpectedError, Unreachable
-from tools.proposal import Proposal
+from knowledge.errors import ExpectedError
+from knowledge.symbols.table import Symbols
 from tools.redact import redact
-from tools.toolbox import Toolbox, ToolFailure, ToolOutcome
+from tools.toolbox import Toolbox, ToolFailure
 
 if TYPE_CHECKING:
     # The model's client takes half a second and 40 MB to import; without a model nobody needs it.
@@ -34,56 +37,21 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-MAX_ROUNDS = 6
-MAX_CALLS_A_ROUND = 8
-MAX_CARDS = 3
 HISTORY_TURNS = 10
-# "and with Docker?", "how do I change it?": searched together with the question before.
-FOLLOW_UP_WORDS = 12
-_FOLLOW_UP = re.compile(
-    r"\s*(and|but|or|so|then|also|what about|how about|what if|why not|for|with|in|on)\b"
-    r"|.*\b(it|its|that|this|those|these|they|them|there|the same|else|instead)\b",
-    re.IGNORECASE,
-)
-# All rounds of one answer together: a stream that trickles would hold a worker for ever.
-ANSWER_WITHIN_S = 240.0
-CUT_SHORT = "_The answer was longer than the model may write; ask for the part that is missing._"
-QUERY_CHARS = 2000
-DOCS_TOOLS = frozenset({"search_docs", "read_page"})
 
 EMPTY = "You called, and said nothing. Ask me about Prefect, or say `help`."
-DOCS_ONLY = "This person may have answers from the documentation only, nothing about the workspace."
-CARD_SHOWN = "A card with this was shown. Nothing has been done: a person has to press Confirm."
-ENOUGH_CARDS = "No card was shown: one answer has at most three. Those have to be decided first."
-SEEN = "You made this very call before; its result stands above. Use it, or ask for something else."
-
-# What people read while a tool runs.
-TITLES = {
-    "search_docs": "Searching the docs",
-    "read_page": "Reading a page",
-    "workspace_overview": "Looking at the workspace",
-    "list_work_pools": "Looking at the work pools",
-    "describe_work_pool": "Looking at a work pool",
-    "explain_infrastructure": "Working out where the code runs",
-    "list_deployments": "Looking at the deployments",
-    "describe_deployment": "Looking at a deployment",
-    "list_flow_runs": "Looking at the runs",
-    "describe_flow_run": "Looking at a run",
-    "read_logs": "Reading logs",
-    "trigger_run": "Preparing a run",
-    "cancel_runs": "Preparing a cancellation",
-    "reindex_knowledge": "Preparing a reindex",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """What somebody said to the bot, free of the mention and of Slack's escapes."""
-
-    text: str
-    person: Person
-    conversation: str
-    """Team, channel and thread: what the memory is keyed by."""
+# Without a model nobody answers these in kind, and passages that hold the word would be a bad joke.
+_SMALL_TALK = re.compile(
+    r"\s*(hi|hello|hey|hey there|good (morning|evening)|thanks?|thank you|thx|cheers|ok(ay)?|great|cool|bye)"
+    r"(\W+marvin)?[\s\W]*",
+    re.IGNORECASE,
+)
+HERE = "Here I am. Ask me about Prefect, or say `help`."
+WEAK = (
+    "The words of the question found little that fits: the passages are probably about something near it "
+    "and do not answer it. Search once more, in other words. Unless a passage answers just what was asked, "
+    "say that the docs do not, in one paragraph that cites the nearest pages, and guess nothing."
+)
 
 
 class Agent:
@@ -99,14 +67,17 @@ class Agent:
         policy: Policy,
         prompt: Prompt,
         model: "Model | None",
+        symbols: Callable[[], Symbols | None],
     ) -> None:
-        self._toolbox = toolbox
         self._commands = commands
         self._cards = cards
         self._memory = memory
         self._policy = policy
         self._prompt = prompt
-        self._model = model
+        self._retriever = Retriever(toolbox, Rewriter(model) if model else None, symbols)
+        self._loop = (
+            Loop(model, toolbox=toolbox, cards=cards, policy=policy, prompt=prompt) if model else None
+        )
 
     async def answer(self, question: Question) -> AsyncIterator[Event]:
         """Yield what happens, then `Done`. Raises only bugs: what people can mend is said in the answer."""
@@ -139,55 +110,40 @@ class Agent:
         for delta in draft.show(result.text):
             yield delta
         if result.outcome and result.outcome.proposal:
-            offered = await self._propose(result.outcome.proposal, question, draft)
-            if isinstance(offered, CardProposed):
-                yield offered
-            else:
+            offered = await offer(self._cards, result.outcome.proposal, question, draft)
+            if isinstance(offered, str):
                 draft.failure = ToolFailure("refused", offered)
                 for delta in draft.show(offered):
                     yield delta
+                return
+            if isinstance(offered, AlreadyRunning):
+                draft.failure = ToolFailure("busy", offered.text)
+            yield offered
 
     async def _reply(self, question: Question, draft: Draft) -> AsyncIterator[Event]:
         """An answer in words, from the docs and, with a model, from the tools."""
-        draft.mode = "llm" if self._model else "extractive"
+        draft.mode = "llm" if self._loop else "extractive"
         if not question.text.strip():
             for delta in draft.show(EMPTY):
                 yield delta
             return
+        if self._loop is None and _SMALL_TALK.fullmatch(question.text):
+            for delta in draft.show(HERE):
+                yield delta
+            return
         yield Status("is searching the docs…")
         history = await self._memory.recall(question.conversation, HISTORY_TURNS)
-        problem = await self._retrieve(question, history, draft)
-        if self._model:
+        found = await self._retriever.retrieve(question.text, history, draft)
+        if self._loop:
             yield Status("is thinking…")
-            async for event in self._with_model(self._model, question, history, draft, problem):
+            async for event in self._with_model(self._loop, question, history, draft, found):
                 yield event
         else:
-            for delta in self._quote(draft, problem):
+            for delta in _quote(question, draft, found):
                 yield delta
 
-    async def _retrieve(self, question: Question, history: Sequence[Remembered], draft: Draft) -> str:
-        """Search once before the model is asked, which saves a round trip. Gives the problem, if any."""
-        query = question.text
-        if history and _leans_on_what_was_said(query):
-            query = f"{history[-1].question}\n{query}"
-        if len(query) > QUERY_CHARS:
-            # Of a long text the question stands at its beginning, and the error at its end.
-            query = f"{query[: QUERY_CHARS // 3]}\n{query[-QUERY_CHARS // 2 :]}"
-        outcome = await self._timed_call("search_docs", {"question": query}, draft)
-        draft.cite(passages_of(outcome))
-        draft.stamp("retrieval")
-        return f"{outcome.error.message} {outcome.error.fix}" if outcome.error else ""
-
-    def _quote(self, draft: Draft, problem: str) -> Iterator[TextDelta]:
-        """The answer with no model: the best passages, said to be quotes."""
-        draft.mode = "extractive"
-        draft.egress.label_uncited = False
-        numbered = list(draft.evidence.numbered())
-        draft.abstained = not numbered
-        return draft.show(problem or compose(numbered))
-
     async def _with_model(
-        self, model: "Model", question: Question, history: Sequence[Remembered], draft: Draft, problem: str
+        self, loop: Loop, question: Question, history: Sequence[Remembered], draft: Draft, found: Retrieval
     ) -> AsyncIterator[Event]:
         draft.egress.label_uncited = True
         messages = self._prompt.messages(
@@ -196,12 +152,14 @@ class Agent:
             history=history,
             evidence=draft.evidence,
             now=now(),
-            notes=self._notes(question.person, problem),
+            notes=self._notes(loop, question.person, found),
         )
         note = "The model said nothing, so this is quoted."
         try:
-            async for event in self._rounds(model, messages, question, draft):
+            async for event in loop.rounds(messages, question, draft):
                 yield event
+            for delta in _name_nearest_pages(draft):
+                yield delta
         except ExpectedError as error:
             log.warning("the model failed: %s", error.message)
             note = f"{error.message} So this is quoted."
@@ -213,126 +171,33 @@ class Agent:
                     yield delta
         if draft.is_empty and not draft.cards:
             draft.egress.label_uncited = False
-            for delta in [*draft.show(f"_{note}_"), *draft.paragraph(), *self._quote(draft, problem)]:
+            for delta in [*draft.show(f"_{note}_"), *draft.paragraph(), *_quote(question, draft, found)]:
                 yield delta
 
-    async def _rounds(
-        self, model: "Model", messages: list[dict[str, Any]], question: Question, draft: Draft
-    ) -> AsyncIterator[Event]:
-        """Let the model speak and call tools, round after round; the last one has no tools."""
-        seen: set[tuple[str, str]] = set()
-        until = time.monotonic() + ANSWER_WITHIN_S
-        for number in range(MAX_ROUNDS):
-            tools = self._schemas(question.person) if number < MAX_ROUNDS - 1 else []
-            turn = Turn()
-            for delta in draft.paragraph():
-                yield delta
-            async for text in model.stream(messages, tools, turn):
-                if time.monotonic() > until:
-                    raise Unreachable("The model took too long.", "Try again.")
-                for delta in draft.show(text):
-                    yield delta
-            draft.add_usage(turn.usage)
-            calls = turn.calls[:MAX_CALLS_A_ROUND]
-            if not calls and turn.finish_reason == "length":
-                for delta in [*draft.paragraph(), *draft.show(CUT_SHORT)]:
-                    yield delta
-            if not calls:
-                return
-            messages.append(_assistant_message(turn, calls))
-            async for event in self._run(calls, seen, messages, question, draft):
-                yield event
-
-    async def _run(
-        self,
-        calls: Sequence[RequestedCall],
-        seen: set[tuple[str, str]],
-        messages: list[dict[str, Any]],
-        question: Question,
-        draft: Draft,
-    ) -> AsyncIterator[Event]:
-        """Run the calls of one round together; the model gets every result, in the order it asked."""
-        tasks: dict[str, asyncio.Task[ToolOutcome]] = {}
-        for call in calls:
-            if (call.name, call.arguments) not in seen:
-                seen.add((call.name, call.arguments))
-                yield ToolStarted(call.id, call.name, TITLES.get(call.name, f"Running {call.name}"))
-                tasks[call.id] = asyncio.create_task(self._permitted_call(call, question.person, draft))
-        for call in calls:
-            if call.id not in tasks:
-                messages.append(_tool_message(call, SEEN))
-                continue
-            outcome = await tasks[call.id]
-            yield ToolFinished(call.id, call.name, ok=outcome.ok)
-            if outcome.proposal:
-                event = await self._propose(outcome.proposal, question, draft)
-                if isinstance(event, CardProposed):
-                    yield event
-                messages.append(_tool_message(call, CARD_SHOWN if isinstance(event, CardProposed) else event))
-            else:
-                messages.append(_tool_message(call, self._result(outcome, draft)))
-
-    async def _permitted_call(self, call: RequestedCall, person: Person, draft: Draft) -> ToolOutcome:
-        if self._may_use(person, call.name):
-            return await self._timed_call(call.name, call.arguments, draft)
-        failure = ToolFailure("refused", DOCS_ONLY)
-        return ToolOutcome(ok=False, name=call.name, arguments={}, text=failure.message, error=failure)
-
-    async def _timed_call(self, name: str, arguments: str | dict[str, Any], draft: Draft) -> ToolOutcome:
-        started = time.perf_counter()
-        outcome = await self._toolbox.call(name, arguments)
-        draft.note_call(outcome, int((time.perf_counter() - started) * 1000))
-        return outcome
-
-    def _result(self, outcome: ToolOutcome, draft: Draft) -> str:
-        """What the model reads of a result: passages get numbers to cite, all else is JSON."""
-        passages = passages_of(outcome)
-        if passages:
-            return self._prompt.passages_text(draft.evidence, draft.cite(passages))
-        if outcome.ok:
-            # From here on a paragraph may rest on the workspace, which has links and no citations.
-            draft.egress.label_uncited = False
-        return self._prompt.tool_result(outcome.text)
-
-    async def _propose(self, proposal: Proposal, question: Question, draft: Draft) -> CardProposed | str:
-        """Store the card, or say why there is none."""
-        if len(draft.cards) >= MAX_CARDS:
-            return ENOUGH_CARDS
-        try:
-            card = await self._cards.propose(proposal, question.person, question.conversation)
-        except ExpectedError as error:
-            return f"No card was shown. {error}"
-        draft.cards.append(card)
-        return CardProposed(card)
-
-    def _may_use(self, person: Person, tool: str) -> bool:
-        return tool in DOCS_TOOLS or self._policy.role(person) >= Role.VIEWER
-
-    def _schemas(self, person: Person) -> list[dict[str, Any]]:
-        return self._toolbox.schemas([name for name in self._toolbox.tools if self._may_use(person, name)])
-
-    def _notes(self, person: Person, problem: str) -> list[str]:
-        notes = [f"The documentation could not be searched: {problem}"] if problem else []
-        return notes if self._may_use(person, "list_work_pools") else [*notes, DOCS_ONLY]
+    def _notes(self, loop: Loop, person: Person, found: Retrieval) -> list[str]:
+        """What the model has to know beside the rules: what is missing, weak or not allowed."""
+        notes = [f"The documentation could not be searched: {found.problem}"] if found.problem else []
+        notes += [WEAK] if found.weak else []
+        notes += [f"{found.versions} Say so where the answer uses it."] if found.versions else []
+        return notes if loop.may_use(person, "list_work_pools") else [*notes, DOCS_ONLY]
 
 
-def _leans_on_what_was_said(question: str) -> bool:
-    """Whether a short question cannot be understood, and so not searched, without the one before it."""
-    words = len(question.split())
-    return words <= 2 or (words < FOLLOW_UP_WORDS and _FOLLOW_UP.match(question) is not None)
+def _quote(question: Question, draft: Draft, found: Retrieval) -> Iterator[TextDelta]:
+    """The answer with no model: the best passages, said to be quotes, or the nearest pages alone."""
+    draft.mode = "extractive"
+    draft.egress.label_uncited = False
+    numbered = list(draft.evidence.numbered())
+    draft.abstained = found.weak or not numbered
+    if found.problem:
+        return draft.show(found.problem)
+    if draft.abstained:
+        return draft.show(abstain(numbered))
+    return draft.show(f"{compose(numbered, question.text)}\n\n{found.versions}")
 
 
-def _assistant_message(turn: Turn, calls: Sequence[RequestedCall]) -> dict[str, Any]:
-    requested = [
-        {
-            "id": call.id,
-            "type": "function",
-            "function": {"name": call.name, "arguments": call.arguments or "{}"},
-        }
-        for call in calls
-    ]
-    return {"role": "assistant", "content": turn.text or None, "tool_calls": requested}
-
-
-def _tool_message(call: RequestedCall, text: str) -> dict[str, Any]:
-    return {"role": "tool", "tool_call_id": call.id, "content": text}
+def _name_nearest_pages(draft: Draft) -> Iterator[TextDelta]:
+    """Where the model found no answer and cited no page; what it says of the workspace needs none."""
+    yield from draft.paragraph()
+    looked_further = any(call.ok and call.name not in DOCS_TOOLS for call in draft.calls)
+    if draft.egress.verdict == "not_in_passages" and not draft.egress.cited and not looked_further:
+        yield from draft.show(nearest_pages(list(draft.evidence.numbered())))

@@ -26,8 +26,9 @@ from bot.reindex import Reindexer, Step, open_or_build
 from bot.settings import Settings
 from bot.store import open_store, sqlite_url
 from bot.tokens import TokenCounter
+from knowledge.abstention import load_threshold
 from knowledge.library import Library
-from knowledge.sources.config import load_sources
+from knowledge.sources.config import SourceConfig, load_sources
 from tools.catalog import build_toolbox
 from tools.connection import PrefectConnection, resolve_connection
 from tools.prefect_client import PrefectClient
@@ -56,10 +57,12 @@ class App:
     memory: Memory
     policy: Policy
     reindexer: Reindexer
+    model: "Model | None"
+    sources: tuple[SourceConfig, ...]
 
-    def open_index(self) -> AsyncIterator[Step]:
-        """Open the index, building the field guide's first where there is none; yields the build's steps."""
-        return open_or_build(self.library, self.reindexer)
+    def open_index(self, *, rebuild: bool = False) -> AsyncIterator[Step]:
+        """Open the index as `open_or_build` does; yields the steps of what is built for it."""
+        return open_or_build(self.library, self.reindexer, rebuild=rebuild)
 
 
 @asynccontextmanager
@@ -67,20 +70,20 @@ async def build(settings: Settings, environ: Mapping[str, str]) -> AsyncIterator
     """Build everything from the settings; `environ` is where Prefect's connection is looked up."""
     settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
     policy = Policy.load(settings.policy)
-    sources = load_sources(settings.sources)
+    sources = load_sources(settings.sources, github_token=settings.github_token)
     connection = resolve_connection(environ, Path.home())
     async with AsyncExitStack() as stack:
         engine = await stack.enter_async_context(open_store(database_url(settings)))
         prefect = await stack.enter_async_context(PrefectClient(connection))
         library = make_library(settings)
         stack.callback(library.close)
-        toolbox = build_toolbox(prefect, library, [source.name for source in sources])
+        toolbox = build_toolbox(prefect, library, sources)
         reindexer = Reindexer(settings)
         memory = Memory(engine)
         cards = CardBook(
             engine,
             policy=policy,
-            performer=Performer(toolbox, reindexer),
+            performer=Performer(toolbox, reindexer, library),
             audit=Audit(engine),
             workspace=connection.address if connection else "",
         )
@@ -101,6 +104,7 @@ async def build(settings: Settings, environ: Mapping[str, str]) -> AsyncIterator
             policy=policy,
             prompt=Prompt(settings.persona, TokenCounter(exact=settings.openai_base_url is None)),
             model=model,
+            symbols=library.symbols,
         )
         yield App(
             settings=settings,
@@ -113,12 +117,19 @@ async def build(settings: Settings, environ: Mapping[str, str]) -> AsyncIterator
             memory=memory,
             policy=policy,
             reindexer=reindexer,
+            model=model,
+            sources=sources,
         )
 
 
 def make_library(settings: Settings) -> Library:
     """The handle on the index; what it reads is opened later."""
-    return Library(settings.index_folder, embedder(settings), chroma_url=settings.chroma_url)
+    return Library(
+        settings.index_folder,
+        embedder(settings),
+        chroma_url=settings.chroma_url,
+        weak_below=load_threshold(settings.home),
+    )
 
 
 def database_url(settings: Settings) -> str:

@@ -7,7 +7,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from bot.people import Person
 from bot.store import audit, now
 
-Decision = Literal["proposed", "confirmed", "declined", "refused", "done", "failed", "unclear"]
+Decision = Literal[
+    "proposed", "confirmed", "declined", "refused", "done", "partly", "held_back", "failed", "unclear"
+]
 MAX_DETAIL = 1000
 
 

@@ -5,31 +5,35 @@ person's role is checked again, the live state is compared with the one that the
 a single conditional UPDATE decides who was first. What had started is never started again.
 """
 
-import json
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any, Literal
 
-from sqlalchemy import Row, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bot.audit import Audit, Decision
+from bot.card_table import Card, CardState, CardTable
 from bot.people import Person
-from bot.performer import Performer, Report
+from bot.performer import KNOWLEDGE, Performer, Report
 from bot.policy import Policy
-from bot.store import cards, now
-from knowledge.errors import BadInput, ExpectedError, Unreachable
+from bot.store import now
+from knowledge.errors import Busy, ExpectedError, Unreachable
 from tools.proposal import Proposal, Receipt
 
-CardState = Literal["open", "running", "done", "failed", "declined", "expired", "refused", "unclear"]
-Ended = Literal["done", "failed", "unclear"]
+Ended = Literal["done", "partly", "held_back", "failed", "unclear"]
 
 UNCLEAR = "It was started, and it is not known how it ended. Look before you try again."
+CUT_OFF_TEXT = "It was interrupted after it had started, so it is not done again. Look before you try again."
 EXPIRY = timedelta(minutes=10)
+# Whoever comes back from a weekend may still take it back; whether it fits by then is checked at the press.
+UNDO_EXPIRY = timedelta(days=7)
 # Longer than the longest action, a reindex; one that is still "running" after this was cut off.
 CUT_OFF = timedelta(minutes=70)
+# From the press until the process that builds has taken its lock.
+START_UP = timedelta(seconds=30)
+WAIT = "Wait until it is done, then try again."
 
 TOO_LATE: Mapping[CardState, str] = {
     "expired": "This card has expired and nothing was done. Ask again for a new one.",
@@ -40,33 +44,22 @@ USED = "This card was used before and works only once; nothing more was done."
 
 
 @dataclass(frozen=True, slots=True)
-class Card:
-    """One stored proposal."""
-
-    id: str
-    proposal: Proposal
-    asked_by: str
-    """Slack user id of the person whose words led to the card."""
-    expires_at: datetime
-    state: CardState = "open"
-    decided_by: str = ""
-    outcome: str = ""
-    """The receipt's or the refusal's sentence, once there is one."""
-    outcome_url: str = ""
-    team: str = ""
-    conversation: str = ""
-    message_channel: str = ""
-    message_ts: str = ""
-    decided_at: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Press:
     """What came of a press. `card` is the card as it is now; `refusal` is for the presser alone."""
 
     card: Card
     refusal: str = ""
     receipt: Receipt | None = None
+    running: Card | None = None
+    """What has to end first, where that is why it was refused and somebody of the team began it."""
+
+
+class StillRunning(Busy):
+    """The index is being built; `card` is what somebody of the same team confirmed for that."""
+
+    def __init__(self, busy: Busy, card: Card | None) -> None:
+        super().__init__(_who(card) if card else busy.message, busy.fix)
+        self.card = card
 
 
 class CardBook:
@@ -75,7 +68,7 @@ class CardBook:
     def __init__(
         self, engine: AsyncEngine, *, policy: Policy, performer: Performer, audit: Audit, workspace: str
     ) -> None:
-        self._engine = engine
+        self._table = CardTable(engine, workspace)
         self._policy = policy
         self._performer = performer
         self._audit = audit
@@ -84,42 +77,26 @@ class CardBook:
     async def propose(self, proposal: Proposal, person: Person, conversation: str) -> Card:
         """Store a proposal as an open card.
 
-        Raises Refused when the person may not do it anyway, BadInput for a value that cannot be stored.
+        Raises Refused when the person may not do it anyway, StillRunning while that would be in the way of
+        another, BadInput for a value that cannot be stored.
         """
         self._policy.check(person, proposal.action)
-        card = Card(
-            id=secrets.token_urlsafe(12),
-            proposal=proposal,
-            asked_by=person.id,
-            expires_at=now() + EXPIRY,
-            team=person.team,
-            conversation=conversation,
-        )
-        row = {
-            "id": card.id,
-            "team": card.team,
-            "workspace": self._workspace,
-            "proposal": _as_json(proposal),
-            "asked_by": card.asked_by,
-            "conversation": conversation,
-            "state": "open",
-            "created_at": now(),
-            "expires_at": card.expires_at,
-        }
-        async with self._engine.begin() as connection:
-            await connection.execute(cards.insert().values(row))
+        await self._check_free(proposal, person.team)
+        card = _new(proposal, person, conversation)
+        await self._table.add(card)
         await self._record(card, person, "proposed")
         return card
 
     async def placed(self, card_id: str, *, channel: str, ts: str) -> None:
         """Remember the message that shows the card, so that it can be brought up to date."""
-        await self._set(card_id, message_channel=channel, message_ts=ts)
+        await self._table.set(card_id, message_channel=channel, message_ts=ts)
 
     async def get(self, card_id: str, team: str) -> Card | None:
-        query = select(cards).where(cards.c.id == card_id, cards.c.team == team)
-        async with self._engine.connect() as connection:
-            row = (await connection.execute(query)).one_or_none()
-        return _card(row) if row else None
+        return await self._table.get(card_id, team)
+
+    async def in_message(self, card: Card) -> Card:
+        """The card whose message shows this one: the card itself, or the one that it takes back."""
+        return (await self.get(card.undoes, card.team) if card.undoes else None) or card
 
     async def decline(self, card: Card, person: Person) -> Press:
         """Close the card without doing anything; the asker may, and whoever could confirm it."""
@@ -127,7 +104,7 @@ class CardBook:
         refusal = None if is_asker else await self._not_allowed(card, person)
         if refusal:
             return refusal
-        if not await self._move(card, "open", "declined", **_decided(person)):
+        if not await self._table.move(card, "open", "declined", **_decided(person)):
             return await self._too_late(card, person)
         await self._record(card, person, "declined")
         return Press(await self._reload(card))
@@ -147,36 +124,37 @@ class CardBook:
         refusal = await self._changed(card, person)
         if refusal:
             return refusal
-        if not await self._move(card, "open", "running", **_decided(person)):
+        if not await self._table.move(card, "open", "running", **_decided(person)):
             return await self._too_late(card, person)
         await self._record(card, person, "confirmed")
         return await self._perform(card, person, report)
 
     async def expire_due(self) -> list[Card]:
-        """Close the cards that nobody decided in time; gives back those whose message has to say so."""
-        due = (
-            update(cards)
-            .where(cards.c.state == "open", cards.c.expires_at <= now())
-            .values(state="expired")
-            .returning(*cards.c)
-        )
-        async with self._engine.begin() as connection:
-            rows = (await connection.execute(due)).all()
-        return [_card(row) for row in rows if row.message_ts]
+        """Close the cards that nobody decided in time, and those that were cut off long ago.
+
+        Gives back those whose message has to say so.
+        """
+        expired = await self._table.expire()
+        lost = await self._table.give_up(begun_before=now() - CUT_OFF, outcome=CUT_OFF_TEXT)
+        for card in lost:
+            await self._record(card, Person(card.decided_by, card.team), "unclear", CUT_OFF_TEXT)
+        return [card for card in (*expired, *lost) if card.message_ts]
 
     async def purge(self, older_than: timedelta) -> None:
         """Delete cards made so long ago: they hold parameters. What was decided stays in the audit table."""
-        async with self._engine.begin() as connection:
-            await connection.execute(delete(cards).where(cards.c.created_at < now() - older_than))
+        await self._table.purge(older_than)
 
     async def _changed(self, card: Card, person: Person) -> Press | None:
         """Compares with the live state, before anything is decided: a press that dies here did nothing."""
         try:
+            await self._check_free(card.proposal, person.team)
             await self._performer.recheck(card.proposal)
         except Unreachable as error:
             return await self._refuse(card, person, str(error))  # It stays open for another try.
+        except StillRunning as error:
+            return await self._wait(card, person, error)
         except ExpectedError as error:
-            if not await self._move(card, "open", "refused", **_decided(person), outcome=str(error)):
+            if not await self._table.move(card, "open", "refused", **_decided(person), outcome=str(error)):
                 return await self._too_late(card, person)
             await self._record(card, person, "refused", str(error))
             return Press(await self._reload(card), receipt=Receipt(ok=False, text=str(error)))
@@ -193,19 +171,23 @@ class CardBook:
         except Unreachable as error:
             # The request may have arrived, and only its answer got lost.
             return await self._close(card, person, "unclear", Receipt(ok=False, text=f"{error} {UNCLEAR}"))
+        except Busy as error:
+            # Nothing was begun, so the card is as good as before.
+            await self._table.move(card, "running", "open", decided_by="", decided_at=None)
+            late = StillRunning(error, await self._running(person.team, CUT_OFF))
+            return await self._wait(await self._reload(card), person, late)
         except ExpectedError as error:
             receipt = Receipt(ok=False, text=str(error))
         except BaseException:
             await self._close(card, person, "unclear", Receipt(ok=False, text=UNCLEAR))
             raise
-        return await self._close(card, person, "done" if receipt.ok else "failed", receipt)
+        return await self._close(card, person, receipt.short or ("done" if receipt.ok else "failed"), receipt)
 
     async def _give_up(self, card: Card, person: Person) -> Press:
-        text = "It was interrupted after it had started, so it is not done again. Look before you try again."
-        if not await self._move(card, "running", "unclear", outcome=text):
+        if not await self._table.move(card, "running", "unclear", outcome=CUT_OFF_TEXT):
             return await self._too_late(card, person)
-        await self._record(card, person, "unclear", text)
-        return Press(await self._reload(card), receipt=Receipt(ok=False, text=text))
+        await self._record(card, person, "unclear", CUT_OFF_TEXT)
+        return Press(await self._reload(card), receipt=Receipt(ok=False, text=CUT_OFF_TEXT))
 
     async def _not_allowed(self, card: Card, person: Person) -> Press | None:
         if person.team != card.team:
@@ -218,7 +200,7 @@ class CardBook:
 
     async def _too_late(self, card: Card, person: Person) -> Press:
         if card.expires_at <= now():
-            await self._move(card, "open", "expired")
+            await self._table.move(card, "open", "expired")
         now_is = await self._reload(card)
         return await self._refuse(now_is, person, TOO_LATE.get(now_is.state, USED))
 
@@ -227,24 +209,45 @@ class CardBook:
         return Press(card, refusal=reason)
 
     async def _close(self, card: Card, person: Person, ended: Ended, receipt: Receipt) -> Press:
-        await self._set(card.id, state=ended, outcome=receipt.text, outcome_url=receipt.url)
+        details = [detail.model_dump(mode="json") for detail in receipt.details]
+        await self._table.set(
+            card.id, state=ended, outcome=receipt.text, outcome_url=receipt.url, details=details
+        )
         await self._record(card, person, ended, receipt.text)
+        if receipt.undo:
+            await self._offer_undo(await self._reload(card), receipt.undo, person)
         return Press(await self._reload(card), receipt=receipt)
 
-    async def _move(self, card: Card, before: CardState, after: CardState, **values: Any) -> bool:
-        """From one state to the next; False when somebody was quicker. This makes a card single use."""
-        statement = (
-            update(cards).where(cards.c.id == card.id, cards.c.state == before).values(state=after, **values)
+    async def _offer_undo(self, card: Card, undo: Proposal, person: Person) -> None:
+        """What takes the card back: a card as well, shown as a button in the same message."""
+        fresh = replace(
+            _new(undo, person, card.conversation),
+            undoes=card.id,
+            expires_at=now() + UNDO_EXPIRY,
+            message_channel=card.message_channel,
+            message_ts=card.message_ts,
         )
-        async with self._engine.begin() as connection:
-            return bool((await connection.execute(statement)).rowcount)
+        await self._table.add(fresh)
+        await self._record(fresh, person, "proposed")
 
-    async def _set(self, card_id: str, **values: Any) -> None:
-        async with self._engine.begin() as connection:
-            await connection.execute(update(cards).where(cards.c.id == card_id).values(**values))
+    async def _wait(self, card: Card, person: Person, error: StillRunning) -> Press:
+        """Somebody else is at it; the card stays open for another try."""
+        return replace(await self._refuse(card, person, str(error)), running=error.card)
+
+    async def _check_free(self, proposal: Proposal, team: str) -> None:
+        """Raises StillRunning while the index is being built, or is just about to be."""
+        try:
+            await self._performer.check_free(proposal)
+        except Busy as error:
+            raise StillRunning(error, await self._running(team, CUT_OFF)) from error
+        if proposal.action in KNOWLEDGE and (begun := await self._running(team, START_UP)):
+            raise StillRunning(Busy("", WAIT), begun)
+
+    async def _running(self, team: str, within: timedelta) -> Card | None:
+        return await self._table.running(KNOWLEDGE, team, since=now() - within)
 
     async def _reload(self, card: Card) -> Card:
-        return await self.get(card.id, card.team) or card
+        return await self._table.get(card.id, card.team) or card
 
     async def _record(self, card: Card, person: Person, decision: Decision, detail: str = "") -> None:
         await self._audit.record(
@@ -258,13 +261,20 @@ class CardBook:
         )
 
 
-def _as_json(proposal: Proposal) -> dict[str, Any]:
-    """A number that JSON does not know would come back as null, and that would be done then."""
-    try:
-        json.dumps(proposal.arguments, allow_nan=False)
-    except ValueError:
-        raise BadInput("NaN and infinite numbers cannot be passed on.", "Give another value.") from None
-    return proposal.model_dump(mode="json")
+def _new(proposal: Proposal, person: Person, conversation: str) -> Card:
+    return Card(
+        id=secrets.token_urlsafe(12),
+        proposal=proposal,
+        asked_by=person.id,
+        expires_at=now() + EXPIRY,
+        team=person.team,
+        conversation=conversation,
+    )
+
+
+def _who(card: Card) -> str:
+    since = f"{card.decided_at:%H:%M} UTC" if card.decided_at else "a while ago"
+    return f"{card.decided_by} confirmed at {since}, and it is still being done: {card.proposal.title}."
 
 
 def _decided(person: Person) -> dict[str, Any]:
@@ -275,21 +285,3 @@ def _was_cut_off(card: Card, person: Person, *, resumed: bool) -> bool:
     """Whether nobody is at it any more: this very press was at it and died, or it is far too long ago."""
     too_long = card.decided_at is not None and card.decided_at < now() - CUT_OFF
     return too_long or (resumed and card.decided_by == person.id)
-
-
-def _card(row: Row[Any]) -> Card:
-    return Card(
-        id=row.id,
-        proposal=Proposal.model_validate(row.proposal),
-        asked_by=row.asked_by,
-        expires_at=row.expires_at,
-        state=row.state,
-        decided_by=row.decided_by,
-        outcome=row.outcome,
-        outcome_url=row.outcome_url,
-        team=row.team,
-        conversation=row.conversation,
-        message_channel=row.message_channel,
-        message_ts=row.message_ts,
-        decided_at=row.decided_at,
-    )

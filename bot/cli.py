@@ -28,8 +28,13 @@ COMMANDS = {
     "chat": "bot.cli_commands:chat",
     "demo": "bot.demo.tour:demo",
     "doctor": "bot.doctor:doctor",
+    "eval abstention": "bot.eval_commands:abstention",
+    "eval answers": "bot.eval_answers:answers",
+    "eval retrieval": "bot.eval_commands:retrieval",
+    "generations": "bot.index_commands:generations",
     "manifest": "bot.cli_commands:print_manifest",
-    "reindex": "bot.cli_commands:reindex",
+    "reindex": "bot.index_commands:reindex",
+    "rollback": "bot.index_commands:rollback",
     "search": "bot.cli_commands:search",
     "serve": "bot.slack.serve:serve",
     "tool": "bot.cli_commands:tool",
@@ -58,7 +63,8 @@ def run(arguments: Sequence[str], environ: dict[str, str]) -> int:
         # One answer is not to be mixed with the log of how it came about, unless asked for.
         wants_log = options.command == "serve" or "ASK_MARVIN_LOG_LEVEL" in environ
         _log_to_stderr(settings.log_level if wants_log else "WARNING")
-        return asyncio.run(_command(options.command)(options, settings, environ))
+        name = " ".join(filter(None, (options.command, getattr(options, "part", ""))))
+        return asyncio.run(_command(name)(options, settings, environ))
     except ExpectedError as error:
         return _tell(error, as_json=as_json)
     except KeyboardInterrupt:
@@ -92,6 +98,21 @@ def _parser() -> argparse.ArgumentParser:
     reindex = add("reindex", "bring the knowledge base up to date")
     reindex.add_argument("--source", metavar="NAME", help="only this source")
     reindex.add_argument("--full", action="store_true", help="fetch, cut and embed everything again")
+    reindex.add_argument(
+        "--force", action="store_true", help="make it live even if it finds less than before"
+    )
+    reindex.add_argument(
+        "--deploy", action="store_true", help="make a Prefect deployment of it instead, for workers to run"
+    )
+    reindex.add_argument("--pool", metavar="NAME", help="with --deploy: the work pool")
+    reindex.add_argument("--image", metavar="NAME", help="with --deploy: the image, for pools that run one")
+    often = reindex.add_mutually_exclusive_group()
+    often.add_argument("--every", metavar="TIME", help="with --deploy: how often, such as 30m, 6h or 1d")
+    often.add_argument("--cron", metavar="CRON", help="with --deploy: when, such as '0 5 * * *' (UTC)")
+    add("generations", "the indexes that are kept, and which of them is live")
+    rollback = add("rollback", "make the index that was live before live again")
+    rollback.add_argument("--to", type=int, metavar="N", help="that generation instead")
+    _add_eval(commands)
     add("tools", "the tools that the model and the commands use")
     tool = add("tool", "run one read tool and print its result as JSON")
     tool.add_argument("name")
@@ -107,6 +128,31 @@ def _parser() -> argparse.ArgumentParser:
         "--agent", action="store_true", help="declare an agent: irreversible, and guests are shut out"
     )
     return parser
+
+
+def _add_eval(commands: "argparse._SubParsersAction[_Parser]") -> None:
+    help_text = "how good it is, measured by questions"
+    whole = commands.add_parser("eval", help=help_text, description=help_text)
+    parts = whole.add_subparsers(dest="part", required=True, metavar="WHAT", parser_class=_Parser)
+
+    def add(name: str, help_text: str) -> argparse.ArgumentParser:
+        part = parts.add_parser(name, help=help_text, description=help_text)
+        part.add_argument("--questions", required=True, metavar="FILE", help="a JSON Lines file")
+        part.add_argument("--json", action="store_true", help="print one JSON document on stdout")
+        return part
+
+    add("retrieval", "how many questions find a page that answers them")
+    abstention = add("abstention", "how well it is told which questions have no answer")
+    abstention.add_argument(
+        "--false-alarms",
+        type=float,
+        metavar="SHARE",
+        help="of the answerable questions, at most (0.08)",
+    )
+    abstention.add_argument("--set", action="store_true", help="keep the threshold that this gives")
+    answers = add("answers", "what answers say and cite, and whether repeated ones agree")
+    answers.add_argument("--repeat", type=int, default=1, metavar="N", help="ask each so many times")
+    answers.add_argument("--limit", type=int, metavar="N", help="only the first questions")
 
 
 def _command(name: str) -> Command:

@@ -8,18 +8,18 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bot.agent import DOCS_TOOLS, Question
 from bot.app import App, build, make_library
-from bot.cards import Card
+from bot.card_table import Card
 from bot.cli import exit_status, print_json, read_question
 from bot.events import Answer, Done
 from bot.people import LOCAL
-from bot.performer import in_words
+from bot.progress import FIRST_TIME, show_build
+from bot.question import Question
 from bot.reindex import Reindexer, open_or_build
+from bot.retrieval import DOCS_TOOLS
 from bot.settings import Settings
 from bot.slack.manifest import manifest
-from bot.terminal import FIRST_TIME, Terminal, show_build
-from knowledge.build import BuildReport
+from bot.terminal import Terminal
 from knowledge.errors import BadInput, ExpectedError, Refused, Unreachable
 from tools.toolbox import ToolFailure
 
@@ -67,23 +67,6 @@ async def search(options: argparse.Namespace, settings: Settings, _environ: dict
         console.print(f"    {passage.url}", markup=False, soft_wrap=True)
         console.print(f"    {' '.join(passage.text.split())[:200]}", markup=False, soft_wrap=True)
     return 0
-
-
-async def reindex(options: argparse.Namespace, settings: Settings, _environ: dict[str, str]) -> int:
-    steps = Reindexer(settings).run(options.source, full=options.full)
-    report = await show_build(steps, Console(stderr=True))
-    if report is None:
-        raise ExpectedError("Reindexing ended without a report.", "See the log.")
-    if options.json:
-        print_json(report.model_dump(mode="json"))
-    else:
-        Console(highlight=False).print(in_words(report), soft_wrap=True, markup=False)
-    return _source_status(report)
-
-
-def _source_status(report: BuildReport) -> int:
-    """A source that failed kept its old pages, but a script has to notice."""
-    return 0 if all(source.ok for source in report.sources) else exit_status(Unreachable(""))
 
 
 async def tools(options: argparse.Namespace, settings: Settings, environ: dict[str, str]) -> int:
@@ -178,7 +161,11 @@ def _document(answer: Answer, cards: list[Card]) -> dict[str, Any]:
 
 
 def _expected(failure: ToolFailure) -> ExpectedError:
-    kinds: dict[str, type[ExpectedError]] = {"refused": Refused, "unreachable": Unreachable}
+    kinds: dict[str, type[ExpectedError]] = {
+        "refused": Refused,
+        "busy": Refused,
+        "unreachable": Unreachable,
+    }
     kind = kinds.get(failure.code, BadInput)
     error = kind(failure.message, failure.fix)
     error.code = failure.code

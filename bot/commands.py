@@ -4,6 +4,7 @@ A command is recognised only by its exact shape, before any model is asked; `run
 question. Each command works without a model, through the same tools.
 """
 
+import asyncio
 import json
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -30,7 +31,7 @@ HELP = """\
 | `run DEPLOYMENT [x=1 …]` | start a run; you confirm it first |
 | `cancel RUN …` | cancel runs, by name, id or link; you confirm it first |
 | `status` | the workspace and the knowledge base at a glance |
-| `reindex [SOURCE]` | bring the knowledge base up to date (admins) |
+| `reindex [SOURCE]` · `rollback [GENERATION]` | bring the knowledge base up to date · go back (admins) |
 | `whoami` · `forget me` | what I may do for you · delete what you asked me |
 """
 NAME = r"[\w.%:@/-]+"
@@ -84,7 +85,9 @@ _SHAPES: Sequence[tuple[str, re.Pattern[str]]] = [
         ("runs", rf"runs(?:\s+({NAME}))?"),
         # `cancel that please` is a sentence; several words are runs only when all of them look like it.
         ("cancel", rf"cancel(\s+{NAME}|(?:\s+(?=\S*[-/\d]){NAME}){{2,20}})"),
-        ("reindex", rf"reindex(?:\s+({NAME}))?"),
+        # Some keyboards make one dash of two.
+        ("reindex", rf"reindex(?:\s+(?!--)({NAME}))?(?:\s+((?:--|[—–])force))?"),
+        ("rollback", r"roll\s?back(?:\s+(?:to\s+)?(?:generation\s+)?(\d{1,9}))?"),
         ("status", r"status"),
         ("usage", "(" + "|".join(USAGE) + ")"),
         ("whoami", r"who\s?am\s?i\??"),
@@ -181,7 +184,9 @@ class Commands:
             case Command("cancel", (names,)):
                 return await self._propose("cancel_runs", {"runs": names.split()})
             case Command("reindex", words):
-                return await self._propose("reindex_knowledge", {"source": words[0]} if words else {})
+                return await self._propose("reindex_knowledge", _reindex_arguments(words))
+            case Command("rollback", words):
+                return await self._propose("rollback_knowledge", {"generation": words[0] if words else 0})
         return await self._status()
 
     def _check(self, person: Person) -> None:
@@ -217,11 +222,11 @@ class Commands:
         workspace = tables.workspace(outcome.data) if outcome.ok else said(outcome.error)
         name = self._model_name
         model = f"Answers are worded by `{name}`." if name else "No model: answers are quotes from the docs."
-        return Result(f"{workspace}\n\n{self._index()}\n\n{model}", outcome)
+        return Result(f"{workspace}\n\n{await self._index()}\n\n{model}", outcome)
 
-    def _index(self) -> str:
+    async def _index(self) -> str:
         try:
-            return tables.index(self._library.status())
+            return tables.index(await asyncio.to_thread(self._library.status))
         except ExpectedError as error:
             return str(error)
 
@@ -253,6 +258,13 @@ def _run_filter(words: Sequence[str]) -> dict[str, Any]:
     if not words:
         return {}
     return RUN_STATES.get(words[0].lower(), {"deployment": words[0]})
+
+
+def _reindex_arguments(words: Sequence[str]) -> dict[str, Any]:
+    *source, last = words or ("",)
+    if last.endswith("force") and last[:1] in "-—–":
+        return {"source": " ".join(source), "force": True}
+    return {"source": last}
 
 
 def _json_object(text: str) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from bot.slack.errors import CONNECTION, code_of
 from bot.store import open_store
 from bot.turns import Turn
 from knowledge.errors import ExpectedError, IndexMissing, Refused, Unreachable
+from knowledge.golden import load_golden
 from knowledge.sources.config import load_sources
 from tools.connection import resolve_connection
 from tools.prefect_client import PrefectClient
@@ -110,7 +111,9 @@ async def _database(settings: Settings) -> str:
 
 
 async def _sources(settings: Settings) -> str:
-    return ", ".join(f"{source.name} ({source.kind})" for source in load_sources(settings.sources))
+    sources = load_sources(settings.sources, github_token=settings.github_token)
+    names = ", ".join(f"{source.name} ({source.kind})" for source in sources)
+    return f"{names}; {len(load_golden(settings.sources))} golden questions"
 
 
 async def _policy(settings: Settings) -> str:
@@ -124,7 +127,7 @@ async def _index(settings: Settings) -> str:
     library = make_library(settings)
     try:
         await asyncio.to_thread(library.open)
-        return tables.index(library.status())
+        return tables.index(await asyncio.to_thread(library.status))
     except IndexMissing:
         return "none yet: the first question builds the field guide's, `ask-marvin reindex` all sources"
     finally:

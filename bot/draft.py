@@ -2,14 +2,17 @@
 
 import time
 from collections.abc import Iterator
+from typing import Any
 
-from bot.cards import Card
-from bot.egress import EgressFilter, Links
+from bot.card_table import Card
+from bot.egress import EgressFilter
 from bot.events import Answer, Mode, TextDelta, ToolCall
 from bot.evidence import Evidence
+from bot.links import Links
+from bot.quotations import Quotations
 from knowledge.models import Passage
 from tools.redact import redact
-from tools.toolbox import ToolFailure, ToolOutcome
+from tools.toolbox import Toolbox, ToolFailure, ToolOutcome
 
 
 class Draft:
@@ -18,7 +21,8 @@ class Draft:
     def __init__(self, question: str) -> None:
         self.evidence = Evidence()
         self.links = Links(_addresses(question))
-        self.egress = EgressFilter(links=self.links, redact=redact)
+        quotations = Quotations(self.evidence.text)
+        self.egress = EgressFilter(links=self.links, redact=redact, quotations=quotations)
         self.calls: list[ToolCall] = []
         self.cards: list[Card] = []
         self.usage: dict[str, int] = {}
@@ -36,6 +40,13 @@ class Draft:
         self.links.add(*(passage.url for passage in passages))
         self.egress.passages = len(self.evidence)
         return numbers
+
+    async def call(self, toolbox: Toolbox, name: str, arguments: str | dict[str, Any]) -> ToolOutcome:
+        """Run a tool for this answer, and note it."""
+        started = time.perf_counter()
+        outcome = await toolbox.call(name, arguments)
+        self.note_call(outcome, int((time.perf_counter() - started) * 1000))
+        return outcome
 
     def note_call(self, outcome: ToolOutcome, ms: int) -> None:
         self.links.add(*outcome.links)

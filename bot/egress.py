@@ -12,6 +12,8 @@ What it guarantees:
 - mentions and broadcasts are defused with a zero-width space
 - secrets are masked, also inside code
 - a paragraph of an answer from the docs that cites nothing is labelled
+- a quotation that is not in the passage it cites is labelled
+- a command, setting or name that Prefect does not have is marked after its span, or below its fence
 - the verdict line is taken out and kept in `verdict`
 - text inside code fences is otherwise never altered
 
@@ -20,12 +22,24 @@ backticks that does not close on its line is escaped, a fence opens with at most
 """
 
 import re
-from collections.abc import Callable, Iterable
-from urllib.parse import urldefrag
+from collections.abc import Callable
 
-ZERO_WIDTH = "\u200b"
+from bot.links import URL, Links, LinkWriter, is_address
+from bot.markup import (
+    ZERO_WIDTH,
+    at_margin,
+    closing_bracket,
+    closing_parenthesis,
+    closing_run,
+    defused,
+    may_be_special,
+)
+from bot.masking import SecretMask
+from bot.paragraph import Paragraph
+from bot.quotations import Quotations
+from bot.symbol_marks import SymbolMarks
+
 UNCITED = " _(not from the docs)_"
-SECRET = "[secret hidden]"  # noqa: S105 - the mask, not a secret
 
 # Bounds on what is held back; what is longer is not that construct, and flows on as text.
 MAX_LINK = 2000
@@ -34,11 +48,6 @@ MAX_WORD = 4000
 MAX_FENCE_LINE = 4000
 # How much of the line before a word can make that word a secret: `password = ` and the like.
 SECRET_CONTEXT = 200
-
-# A paragraph with fewer words says nothing that needs a source ("Here you are.").
-FEW_WORDS = 4
-# A lead-in to a list, or a sigh, is no longer than this.
-MANY_WORDS = 25
 
 VERDICTS = ("answered", "partly", "not_in_passages")
 
@@ -50,41 +59,10 @@ _PLAIN_BRACKET = re.compile(r"\[[^\\`<\[\]]*\]")
 _FOREIGN_CITATION = re.compile(r"【\d[^】]*】")
 _AUTOLINK = re.compile(r"<([A-Za-z][A-Za-z0-9+.-]*:[^\s<>|]*)(?:\|([^<>\n]*))?>\Z")
 _TICKS = re.compile(r"`{1,200}")
-# Bounded repetitions: a long word without an address must not cost quadratic time.
-_URL = re.compile(
-    r"(?:[A-Za-z][A-Za-z0-9+.-]{0,20}://|www\.|(?:[\w-]{1,63}\.){1,8}[a-z]{2,20}/(?=\S))[^\s<>`\[\]|]*",
-    re.IGNORECASE,
-)
-_BROADCAST = re.compile(r"@(?=(?:here|channel|everyone)\b)", re.IGNORECASE)
-_KEY_BLOCK = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----")
 # Everything that moves a terminal's cursor or colours it; newline and tab stay.
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 _DELIMITER_ROW = re.compile(r"[ \t>]*[-:| \t]*\|[-:| \t]*")
-# What goes on after the first line of a private key.
-_KEY_PART = re.compile(r"[A-Za-z0-9+/=]{16,}|-+[A-Z]*|[A-Z]+-+|[A-Z]{2,9}")
-_FRAGMENT = re.compile(r"[A-Za-z0-9._~%-]*")
 _SPECIAL = frozenset("\\`[!<\n \t")
-
-
-class Links:
-    """The addresses that may be clicked in this answer; it grows while tools build new ones."""
-
-    def __init__(self, urls: Iterable[str] = ()) -> None:
-        self._exact: set[str] = set()
-        self._pages: set[str] = set()
-        self.add(*urls)
-
-    def add(self, *urls: str) -> None:
-        for url in urls:
-            self._exact.add(url.rstrip("/"))
-            self._pages.add(urldefrag(url).url.rstrip("/"))
-
-    def allows(self, url: str) -> bool:
-        """The address itself, or another heading of the same page: a fragment never leaves the browser."""
-        page, fragment = urldefrag(url)
-        if url.rstrip("/") in self._exact:
-            return True
-        return page.rstrip("/") in self._pages and _FRAGMENT.fullmatch(fragment) is not None
 
 
 class EgressFilter:
@@ -97,14 +75,18 @@ class EgressFilter:
         redact: Callable[[str], str],
         passages: int = 0,
         label_uncited: bool = False,
+        marks: SymbolMarks | None = None,
+        quotations: Quotations | None = None,
     ) -> None:
-        self.links = links
         self.passages = passages
         """How many numbered passages exist; citations above that are dropped."""
         self.label_uncited = label_uncited
+        self.marks = marks or SymbolMarks()
+        self.quotations = quotations or Quotations()
         self.cited: set[int] = set()
         self.verdict = ""
-        self._redact = redact
+        self._secrets = SecretMask(redact)
+        self._writer = LinkWriter(links, self._secrets)
         self._text = ""
         self._carried = ""
         self._final = False
@@ -112,10 +94,13 @@ class EgressFilter:
         """What came before on this line, as it was written; its end alone where it is long."""
         self._in_table = False
         self._fence = ""
-        self._hiding_key = False
         self._gap = ""
         """Blanks and newlines that wait until it is known what follows them."""
-        self._block = _Block()
+        self._block = Paragraph()
+        self._lead = ""
+        """The paragraph before this one; above a fence it says what the fence is."""
+        self._below_fence = False
+        """A mark was put below a fence, and an empty line after it, where one may come anyway."""
         self._moods = 0
 
     def feed(self, delta: str) -> str:
@@ -134,6 +119,8 @@ class EgressFilter:
         if self._fence:
             out += ("\n" if self._line else "") + self._fence
             self._fence = ""
+            mark = self.marks.close_fence()
+            out += f"\n{mark}" if mark else ""
         return out + self._end_of_block()
 
     def _drain(self) -> str:
@@ -188,7 +175,7 @@ class EgressFilter:
         """A fence or the verdict takes a whole line; (0, "") says that it is neither."""
         end = self._text.find("\n", at)
         line = self._text[at:] if end < 0 else self._text[at : end + 1]
-        if len(line) > MAX_FENCE_LINE or not _may_be_special(line):
+        if len(line) > MAX_FENCE_LINE or not may_be_special(line):
             return 0, ""
         if end < 0 and not self._final:
             return None
@@ -201,7 +188,9 @@ class EgressFilter:
         if not fence:
             return 0, ""
         self._fence = fence[2] or fence[4]
-        return len(line), self._end_of_block() + self._take_gap() + self._secrets_in_line(_as_fence(line))
+        before = self._end_of_block() + self._take_gap()
+        self.marks.open_fence(line, self._lead)
+        return len(line), before + self._secrets.line(at_margin(line))
 
     def _in_fence(self, at: int) -> tuple[int, str] | None:
         end = self._text.find("\n", at)
@@ -210,14 +199,27 @@ class EgressFilter:
         line = self._text[at : min(end + 1, at + MAX_FENCE_LINE) if end >= 0 else at + MAX_FENCE_LINE]
         bare = line.strip(" \t\n")
         if self._line == "" and len(bare) >= len(self._fence) and set(bare) == {self._fence[0]}:
-            self._fence, self._hiding_key = "", False
-            return len(line), _as_fence(line)
-        return len(line), self._secrets_in_line(line)
+            self._fence = ""
+            self._secrets.end()
+            return len(line), at_margin(line) + self._mark_of_fence(line)
+        self.marks.fence_line(line)
+        return len(line), self._secrets.line(line)
+
+    def _mark_of_fence(self, line: str) -> str:
+        mark = self.marks.close_fence()
+        if not mark:
+            return ""
+        self._gap, self._below_fence = "\n\n", True
+        return mark if line.endswith("\n") else f"\n{mark}"
 
     def _newline(self) -> tuple[int, str]:
         """An empty line ends the paragraph, and its label follows at once."""
+        if self._below_fence:
+            self._below_fence = False
+            return 1, ""
         ends = self._gap.rstrip(" \t").endswith("\n")
-        self._hiding_key = self._hiding_key and not ends
+        if ends:
+            self._secrets.end()
         self._gap += "\n"
         return 1, self._end_of_block() if ends else ""
 
@@ -241,13 +243,14 @@ class EgressFilter:
         in_table = self._in_table or self._block.is_table
         content = re.split(r"[\n|]" if in_table else r"\n", window, maxsplit=1)[0]
         undecided = len(content) == len(window) < MAX_SPAN and not self._final
-        close = _closing_run(content, run)
+        close = closing_run(content, run)
         if undecided and (close is None or close + run == len(content)):
             return None  # At the end of what is there, one more backtick would make it another run.
         if close is None:
             return run, self._shown("\\`" * run)
-        inner = self._secret_free_word(content[:close], self._line)
-        return 2 * run + close, self._shown(ticks[0] + _defuse(inner) + ticks[0])
+        inner, before = self._secrets.word(content[:close], self._line), self._block.text
+        shown = self._shown(ticks[0] + defused(inner) + ticks[0])
+        return 2 * run + close, shown + self._marked(self.marks.after_span(inner, before))
 
     def _image(self, at: int) -> tuple[int, str] | None:
         """Pictures are fetched by the reader's client from any address: only their words are shown."""
@@ -262,7 +265,7 @@ class EgressFilter:
         bang = self._text[start:at]
         window = self._text[at : at + MAX_LINK]
         undecided = len(window) < MAX_LINK and not self._final
-        close = _closing_bracket(window)
+        close = closing_bracket(window)
         if close is None:
             # Escaped: a bracket that closes on a later line could still become a link there.
             wait = undecided and "\n" not in window
@@ -272,11 +275,11 @@ class EgressFilter:
             return None
         label, end = window[: close + 1], None
         if following == "(":
-            end = _closing_parenthesis(window, close + 1)
+            end = closing_parenthesis(window, close + 1)
             if end is None and undecided and "\n" not in window[close:]:
                 return None
         address = window[close + 2 : end].strip().split(" ")[0].strip("<>") if end else ""
-        if end and _is_address(address):
+        if end and is_address(address):
             return len(bang) + end + 1, self._shown(self._link(label, address, picture=bool(bang)))
         if _CITATION.fullmatch(label):
             kept_apart = ZERO_WIDTH if following and following in "(:" else ""
@@ -296,18 +299,11 @@ class EgressFilter:
     def _link(self, label: str, address: str, *, picture: bool) -> str:
         if _CITATION.fullmatch(label) and not picture:
             return self._citation(label)
-        words = self._plain(label[1:-1])
-        if not picture and self.links.allows(address):
-            self._block.cited = True
-            return f"[{words}]({address})"
-        shown = _as_code(self._redact(address))
-        return f"{words} ({shown})" if words and not address.endswith(words) else shown
+        return self._sourced(self._writer.link(label[1:-1], address, self._line, picture=picture))
 
-    def _plain(self, words: str) -> str:
-        """The words of a link, made harmless: no link, address, code, mention or secret inside it."""
-        flat = re.sub(r"[`\[\]\\\n<>|~]", "", words)
-        without_secrets = self._secret_free_word(flat, self._line)
-        return _defuse(re.sub(r"[A-Za-z][A-Za-z0-9+.-]{0,20}://|www\.", "", without_secrets)).strip()
+    def _sourced(self, written: tuple[str, bool]) -> str:
+        self._block.cited |= written[1]
+        return written[0]
 
     def _angle(self, at: int) -> tuple[int, str] | None:
         if at + 1 == len(self._text):
@@ -326,14 +322,9 @@ class EgressFilter:
         autolink = _AUTOLINK.match(window[: stop.end()])
         if not autolink:
             return 1, self._shown("\\<")  # Escaped: it could be a tag, and a tag an address.
-        return stop.end(), self._shown(self._autolink(autolink[1], autolink[2] or ""))
-
-    def _autolink(self, address: str, words: str) -> str:
-        if self.links.allows(address):
-            self._block.cited = True
-            return f"[{self._plain(words)}]({address})" if words else f"<{address}>"
-        shown, plain = _as_code(self._redact(address)), self._plain(words)
-        return f"{plain} ({shown})" if plain else shown
+        return stop.end(), self._shown(
+            self._sourced(self._writer.autolink(autolink[1], autolink[2] or "", self._line))
+        )
 
     def _word(self, at: int) -> tuple[int, str] | None:
         end = at
@@ -342,45 +333,14 @@ class EgressFilter:
         # A bracket, a bang or a backslash ends a word at once; a word at the end may still grow.
         if end == len(self._text) and end - at < MAX_WORD and not self._final:
             return None
-        word = self._text[at:end]
-        return len(word), self._shown(self._address_free(self._secret_free_word(word, self._line)))
-
-    def _secret_free_word(self, word: str, line: str) -> str:
-        if self._hiding_key:
-            ends = "KEY-----" in word
-            self._hiding_key = not ends and _KEY_PART.fullmatch(word) is not None
-            if ends or self._hiding_key:
-                return ""
-        if _KEY_BLOCK.search(line + word) and not _KEY_BLOCK.search(line):
-            self._hiding_key = True
-            return SECRET
-        before, both = self._redact(line), self._redact(line + word)
-        if both == before + word:
-            return word
-        return both[len(before) :] if both.startswith(before) else SECRET
+        word, before = self._text[at:end], self._block.text
+        shown = self._shown(self._address_free(self._secrets.word(word, self._line)))
+        return len(word), shown + self._marked(self.marks.after_word(word, self._line, before))
 
     def _address_free(self, word: str) -> str:
         # `~~~` after a list's marker would open a fence for a reader, `&#60;` become a bracket.
         harmless = _FOREIGN_CITATION.sub("", word).replace("~~~", "\\~~~").replace("&#", "&amp;#")
-        return _URL.sub(self._bare_address, _defuse(harmless))
-
-    def _bare_address(self, match: re.Match[str]) -> str:
-        address = _without_trailing_punctuation(match[0])
-        tail = match[0][len(address) :]
-        if self.links.allows(address):
-            self._block.cited = True
-            return match[0]
-        return _as_code(address) + tail
-
-    def _secrets_in_line(self, line: str) -> str:
-        """Inside a fence: only secrets are masked, and a private key as a whole."""
-        if self._hiding_key:
-            self._hiding_key = "-----END" not in line
-            return ""
-        if _KEY_BLOCK.search(line):
-            self._hiding_key = "-----END" not in line
-            return SECRET + "\n"
-        return self._redact(line)
+        return URL.sub(lambda found: self._sourced(self._writer.bare(found[0])), defused(harmless))
 
     def _shown(self, text: str) -> str:
         """Text of the present paragraph, after the blanks that waited for it."""
@@ -389,11 +349,18 @@ class EgressFilter:
             return ""
         if not text:
             return ""
-        gap = self._take_gap()
-        if text.startswith("`") and not gap and self._block.text.endswith(("`", "\\")):
+        gap, self._below_fence = self._take_gap(), False
+        if text.startswith("`") and not gap and self._block.last.endswith(("`", "\\")):
             gap = ZERO_WIDTH  # Touching runs would be read as one longer run, after a backslash as none.
-        self._block.text += gap + text
-        return gap + text
+        label = self.quotations.before(text)
+        self.quotations.see(gap + text)
+        self._block.add(gap + text)
+        return label + gap + text
+
+    def _marked(self, mark: str) -> str:
+        """A mark of the filter's own: shown, but not a part of what the paragraph says."""
+        self._block.last = mark or self._block.last
+        return mark
 
     def _take_gap(self) -> str:
         gap, self._gap = self._gap, ""
@@ -401,102 +368,13 @@ class EgressFilter:
 
     def _end_of_block(self) -> str:
         """The label, where the paragraph that has just ended needs one."""
-        block, self._block = self._block, _Block()
+        block, self._block = self._block, Paragraph()
+        self._lead = block.text or self._lead
+        self.marks.end_paragraph()
+        label = self.quotations.end_paragraph()
         if not self.label_uncited or not block.needs_source():
-            return ""
+            return label
         if block.is_mood() and self._moods == 0:
             self._moods += 1
-            return ""
-        return f"\n\n{UNCITED.strip()}" if self._in_table or block.is_table else UNCITED
-
-
-class _Block:
-    """The paragraph that is being written, as far as its label needs to know it."""
-
-    def __init__(self) -> None:
-        self.text = ""
-        self.cited = False
-        self.is_table = False
-
-    def needs_source(self) -> bool:
-        lines = [line for line in self.text.splitlines() if not line.lstrip().startswith("#")]
-        words = " ".join(lines).split()
-        if self.cited or sum(word[0].isalpha() for word in words) < FEW_WORDS:
-            return False
-        is_lead_in = words[-1].endswith(":") and len(words) <= MANY_WORDS
-        return not is_lead_in
-
-    def is_mood(self) -> bool:
-        """One short line in italics is the persona's sigh, not a fact."""
-        words = self.text.strip()
-        italic = re.fullmatch(r"([*_])(?![*_\s])[^*_\n]+\1", words)
-        return italic is not None and len(words.split()) <= MANY_WORDS
-
-
-def _may_be_special(line: str) -> bool:
-    """Whether the line, as far as it is known, can still turn out to be a fence or the verdict."""
-    bare = line.lstrip(" \t")
-    if not bare:
-        return not line.endswith("\n")
-    if bare[0] in "`~" and (set(bare[:3].rstrip("\n")) <= {bare[0]}):
-        return True
-    word = bare.lstrip("*_` ").upper()
-    return "VERDICT".startswith(word[:7].rstrip("\n")) if len(word) < 7 else word.startswith("VERDICT")
-
-
-def _closing_run(content: str, run: int) -> int | None:
-    """Where a run of exactly `run` backticks closes the span."""
-    for match in re.finditer(r"`+", content):
-        if len(match[0]) == run:
-            return match.start()
-    return None
-
-
-def _closing_bracket(window: str) -> int | None:
-    """Where the bracket that opens `window` closes, on the same line; brackets may nest."""
-    depth = 0
-    for index, character in enumerate(window):
-        if character == "\n":
-            return None
-        depth += (character == "[") - (character == "]")
-        if depth == 0:
-            return index
-    return None
-
-
-def _closing_parenthesis(window: str, opening: int) -> int | None:
-    depth = 0
-    for index in range(opening, len(window)):
-        character = window[index]
-        if character == "\n":
-            return None
-        depth += (character == "(") - (character == ")")
-        if depth == 0:
-            return index
-    return None
-
-
-def _is_address(text: str) -> bool:
-    """Whether a link to it could lead anywhere; `d['a'](x)` is code that looks like a link."""
-    return re.match(r"[A-Za-z][A-Za-z0-9+.-]*:|www\.|/|[\w-]+(\.[\w-]+)+(/|$)", text) is not None
-
-
-def _without_trailing_punctuation(address: str) -> str:
-    bare = address.rstrip(".,;:!?*_~'\"")
-    while bare.endswith(")") and bare.count(")") > bare.count("("):
-        bare = bare[:-1].rstrip(".,;:!?*_~'\"")
-    return bare
-
-
-def _as_fence(line: str) -> str:
-    """The line of a fence at the margin, where it ends any list or quote for every reader."""
-    return line.lstrip(" \t")
-
-
-def _as_code(text: str) -> str:
-    return f"`{_defuse(text).replace('`', '')}`"
-
-
-def _defuse(text: str) -> str:
-    """Keep mention tokens and broadcasts from notifying anybody; what is seen stays the same."""
-    return _BROADCAST.sub("@" + ZERO_WIDTH, re.sub(r"(<|&lt;)(?=[!@#]|$)", r"\1" + ZERO_WIDTH, text))
+            return label
+        return label + (f"\n\n{UNCITED.strip()}" if self._in_table or block.is_table else UNCITED)

@@ -1,13 +1,13 @@
 """What the agent tells a surface while it answers; every surface reads the same events.
 
 All text in them has passed the egress filter. Order: any number of `Status`, `ToolStarted`,
-`ToolFinished`, `TextDelta` and `CardProposed`, then exactly one `Done`.
+`ToolFinished`, `TextDelta`, `CardProposed` and `AlreadyRunning`, then exactly one `Done`.
 """
 
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from bot.cards import Card
+from bot.card_table import Card
 from tools.toolbox import ToolFailure
 
 
@@ -58,6 +58,16 @@ class CardProposed:
 
 
 @dataclass(frozen=True, slots=True)
+class AlreadyRunning:
+    """No card was stored, because of what somebody else has confirmed; the surface says who, and where."""
+
+    card: Card
+    """The other one's."""
+    text: str
+    """The same in words, for where there is nothing to link to."""
+
+
+@dataclass(frozen=True, slots=True)
 class ToolCall:
     name: str
     args: dict[str, Any]
@@ -91,4 +101,4 @@ class Done:
     answer: Answer
 
 
-Event = Status | ToolStarted | ToolFinished | TextDelta | CardProposed | Done
+Event = Status | ToolStarted | ToolFinished | TextDelta | CardProposed | AlreadyRunning | Done

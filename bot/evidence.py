@@ -31,6 +31,11 @@ class Evidence:
     def numbered(self) -> Iterator[tuple[int, Passage]]:
         return enumerate(self._passages, start=1)
 
+    def text(self, number: int) -> str:
+        """What the passage with that number says, its headings too; empty when there is none."""
+        found = (passage for n, passage in self.numbered() if n == number)
+        return next((f"{passage.title}\n{passage.heading}\n{passage.text}" for passage in found), "")
+
     def citations(self, numbers: Iterable[int]) -> tuple[Citation, ...]:
         """The sources with these numbers, in order."""
         wanted = set(numbers)

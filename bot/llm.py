@@ -4,9 +4,10 @@ Any server that speaks Chat Completions will do. What a model or server refuses 
 parameters is dropped once and remembered, so that OpenAI's newest and a local Ollama both work.
 """
 
+import asyncio
 import logging
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import openai
@@ -49,12 +50,35 @@ class Model:
         }
         self._takes_tools = True
 
-    async def stream(
-        self, messages: list[dict[str, Any]], tools: list[dict[str, Any]], turn: Turn
-    ) -> AsyncIterator[str]:
-        """Yield the text as it comes and fill `turn`. Raises the ExpectedError tree when the server fails."""
+    async def complete(self, messages: list[dict[str, Any]], *, max_tokens: int, within_s: float) -> Turn:
+        """A short text that a program reads: bounded in tokens and time, and with no variety.
+
+        Raises the ExpectedError tree, Unreachable when the time is over.
+        """
+        turn = Turn()
+        terse = {"temperature": 0, "max_completion_tokens": max_tokens, "max_tokens": max_tokens}
         try:
-            async with await self._open(messages, tools) as stream:
+            async with asyncio.timeout(within_s):
+                async for _ in self.stream(messages, [], turn, instead=terse):
+                    pass
+        except TimeoutError as error:
+            raise Unreachable("The model's server did not answer in time.", "Try again.") from error
+        return turn
+
+    async def stream(
+        self,
+        messages: list[dict[str, Any]],
+        tools: list[dict[str, Any]],
+        turn: Turn,
+        *,
+        instead: Mapping[str, Any] | None = None,
+    ) -> AsyncIterator[str]:
+        """Yield the text as it comes and fill `turn`. Raises the ExpectedError tree when the server fails.
+
+        `instead` gives optional parameters another value, where the server takes them.
+        """
+        try:
+            async with await self._open(messages, tools, instead or {}) as stream:
                 async for chunk in stream:
                     text = _take(chunk, turn)
                     if text:
@@ -66,10 +90,13 @@ class Model:
             raise Unreachable("The model's server sent what cannot be read.", "Try again.") from error
         turn.calls = [call for call in turn.calls if call.name]
 
-    async def _open(self, messages: list[dict[str, Any]], tools: list[dict[str, Any]]) -> Any:
+    async def _open(
+        self, messages: list[dict[str, Any]], tools: list[dict[str, Any]], instead: Mapping[str, Any]
+    ) -> Any:
         """Start the stream; each refusal drops at least one parameter, so this ends."""
         while True:
             request = self._request(messages, tools)
+            request |= {name: value for name, value in instead.items() if name in request}
             try:
                 return await self._client.chat.completions.create(**request)
             except (openai.BadRequestError, openai.UnprocessableEntityError) as error:

@@ -36,6 +36,7 @@ ROLE_FOR_ACTION: Mapping[str, Role] = {
     "trigger_run": Role.OPERATOR,
     "cancel_runs": Role.OPERATOR,
     "reindex_knowledge": Role.ADMIN,
+    "rollback_knowledge": Role.ADMIN,
 }
 
 

@@ -25,7 +25,7 @@ class Prompt:
     """Builds the messages within their budgets."""
 
     def __init__(self, persona: str, tokens: TokenCounter) -> None:
-        self._rules = "\n".join(_text(name) for name in (persona, "rules"))
+        self._rules = "\n".join(persona_text(name) for name in (persona, "rules"))
         self._tokens = tokens
 
     def messages(
@@ -44,7 +44,7 @@ class Prompt:
         return [
             {"role": "system", "content": system},
             *self._history(history),
-            {"role": "user", "content": f"{self._passages(evidence)}\n\n<question>\n{asked}\n</question>"},
+            {"role": "user", "content": f"{self._passages(evidence)}\n\n{within_tags('question', asked)}"},
         ]
 
     def tool_result(self, text: str) -> str:
@@ -65,7 +65,7 @@ class Prompt:
     def _passages(self, evidence: Evidence) -> str:
         numbers = [n for n, _ in evidence.numbered()]
         found = self.passages_text(evidence, numbers) or "(nothing was found)"
-        return f"<passages>\n{self._tokens.fit(found, PASSAGES_TOKENS)}\n</passages>"
+        return within_tags("passages", self._tokens.fit(found, PASSAGES_TOKENS))
 
     def _history(self, turns: Sequence[Turn]) -> list[dict[str, Any]]:
         """The newest turns that fit, oldest first. Old citation numbers would name other passages now."""
@@ -84,7 +84,13 @@ class Prompt:
         return kept
 
 
-def _text(name: str) -> str:
+def within_tags(tag: str, text: str) -> str:
+    """Text that the model is to read as data; it cannot close its own tag."""
+    return f"<{tag}>\n{text.replace(f'</{tag}', f'< /{tag}')}\n</{tag}>"
+
+
+def persona_text(name: str) -> str:
+    """One of the files that tell the model who it is and what to do."""
     return (PERSONAS / f"{name}.md").read_text(encoding="utf-8")
 
 

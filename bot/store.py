@@ -1,7 +1,7 @@
 """The database: its tables, its engine and its migrations. SQLite by default, PostgreSQL by URL.
 
 Who reads and writes which table: `inbox` bot/inbox.py · `threads`, `turns` bot/memory.py ·
-`cards` bot/cards.py · `audit` bot/audit.py.
+`cards` bot/card_table.py · `audit` bot/audit.py.
 """
 
 import logging
@@ -148,6 +148,8 @@ cards = Table(
     Column("decided_at", UtcDateTime),
     Column("outcome", PlainText, nullable=False, default=""),
     Column("outcome_url", PlainText, nullable=False, default=""),
+    Column("details", JSON),
+    Column("undoes", String(40), index=True),
     Index(None, "state", "expires_at"),
 )
 

@@ -9,23 +9,15 @@ from collections.abc import AsyncIterator, Iterable
 
 from rich.console import Console
 from rich.markdown import Markdown
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    SpinnerColumn,
-    TextColumn,
-    TimeElapsedColumn,
-)
 
-from bot.agent import Question
 from bot.app import App
-from bot.cards import Card
-from bot.events import Answer, Done, Event, Status, TextDelta, ToolStarted
+from bot.card_table import Card
+from bot.cards import Press
+from bot.events import AlreadyRunning, Answer, Done, Event, Status, TextDelta, ToolStarted
 from bot.people import LOCAL
-from bot.reindex import Step
-from knowledge.build import BuildReport
-from knowledge.build import Progress as BuildProgress
+from bot.progress import FIRST_TIME, BuildBar, show_build
+from bot.question import Question
+from knowledge.report import Progress
 from tools.proposal import Receipt
 
 with contextlib.suppress(ImportError):
@@ -33,7 +25,6 @@ with contextlib.suppress(ImportError):
     import readline  # noqa: F401
 
 PROMPT = "\nyou › "
-FIRST_TIME = "Building the field guide's index, once; `ask-marvin reindex` adds the documentation."
 GOODBYE = ("exit", "quit", "bye")
 
 
@@ -65,12 +56,33 @@ class Terminal:
         if not confirm:
             press = await self._app.cards.decline(card, LOCAL)
         else:
-            press = await self._app.cards.confirm(card, LOCAL, report=self._report)
+            press = await self._confirm(card)
         text = press.refusal or press.card.outcome or "Nothing was done."
-        mark = "[green]✓[/green]" if press.receipt and press.receipt.ok else "[yellow]–[/yellow]"
+        whole = press.receipt and press.receipt.ok and not press.receipt.short
+        mark = "[green]✓[/green]" if whole else "[yellow]–[/yellow]"
         self._out.print(mark, end=" ")
         self._say(f"{text} {press.card.outcome_url}".strip())
+        if press.receipt:
+            self._show_details(press.receipt)
         return press.receipt
+
+    async def _confirm(self, card: Card) -> Press:
+        with BuildBar(self._err) as bar:
+
+            async def report(progress: Progress) -> None:
+                bar.show(progress)
+
+            return await self._app.cards.confirm(card, LOCAL, report=report)
+
+    def _show_details(self, receipt: Receipt) -> None:
+        for detail in receipt.details:
+            self._say(f"  {detail.text}")
+            for link in detail.links:
+                self._say(f"    {link.title}  {link.url}")
+            if detail.more and detail.links:
+                self._say(f"    and {detail.more:,} more")
+        if receipt.undo:
+            self._say(f"  `rollback` goes back to {receipt.undo.target}.")
 
     async def chat(self) -> None:
         """Ask and answer until the person leaves."""
@@ -101,6 +113,8 @@ class Terminal:
                         spinner.update(f"{title}…")
                     case TextDelta(text=text):
                         self._print(paragraphs.feed(text))
+                    case AlreadyRunning(text=text):
+                        self._print([text])
                     case Done(answer=answer):
                         spinner.stop()
                         self._print([paragraphs.rest])
@@ -145,10 +159,6 @@ class Terminal:
         except EOFError:
             return False
         return answer.strip().lower() in ("y", "yes")
-
-    async def _report(self, progress: BuildProgress) -> None:
-        done = f" {progress.done}/{progress.total}" if progress.total else ""
-        self._err.print(f"{progress.stage} {progress.source}{done}", end="\r", markup=False)
 
 
 async def read_line(prompt: str) -> str:
@@ -203,29 +213,3 @@ def _outside_fences(markdown: str) -> list[str]:
         elif line.endswith("\n"):
             parts.append("")
     return parts
-
-
-async def show_build(steps: AsyncIterator[Step], console: Console, *, note: str = "") -> BuildReport | None:
-    """Draw a progress bar for a build, if there is one; `note` is said when it begins. Gives its report."""
-    report = None
-    bar = Progress(
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=console,
-        transient=True,
-    )
-    with bar:
-        task = bar.add_task("opening the index", total=None)
-        async for step in steps:
-            if note:
-                console.print(note, markup=False, soft_wrap=True)
-                note = ""
-            if isinstance(step, BuildReport):
-                report = step
-            else:
-                text = f"{step.stage} {step.source}".strip()
-                bar.update(task, description=text, completed=step.done, total=step.total or None)
-    return report

@@ -9,51 +9,27 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
-
-from pydantic import BaseModel, ConfigDict
 
 from knowledge.chunks import CHUNKER
 from knowledge.contents import CONTENTS, Contents
-from knowledge.errors import BadInput, ExpectedError, IndexDamaged, Unreachable
+from knowledge.errors import BadInput, EmbedderMismatch, ExpectedError, IndexDamaged, Unreachable
+from knowledge.evaluation import EvalQuestion, Scores
+from knowledge.freshness import book_text, noted, read_book
+from knowledge.gate import Exam, Verdict, drops, in_a_sentence, losses, remembering
 from knowledge.generations import KEEP, Generations
-from knowledge.index import open_index, write_derived
-from knowledge.intake import Intake, PageCounts, SourceReport
-from knowledge.manifest import Manifest, SourceState, pick_known
+from knowledge.index import open_built, open_index, write_derived
+from knowledge.intake import Intake, removed
+from knowledge.manifest import Manifest, SourceState, pick_known, read_manifest, write_manifest
 from knowledge.models import Chunk, Embedder
 from knowledge.previous import Previous, open_previous
+from knowledge.report import BuildReport, PageCounts, Progress, SourceReport, Stage
 from knowledge.server import generations_at
 from knowledge.sources.config import SourceConfig
+from knowledge.symbols.package import Origin, bring_up_to_date
+from knowledge.symbols.since import with_since
+from knowledge.symbols.table import Symbols, write_symbols
 
 logger = logging.getLogger(__name__)
-
-Stage = Literal["fetch", "embed", "write", "check", "swap"]
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a stage is; `total` is 0 while it is not known, `source` is empty after the fetch."""
-
-    stage: Stage
-    source: str
-    done: int
-    total: int
-
-
-class BuildReport(BaseModel):
-    """What a build did."""
-
-    model_config = ConfigDict(frozen=True)
-
-    generation: int
-    """The live one afterwards."""
-    pages: PageCounts
-    chunks: int
-    seconds: float
-    sources: tuple[SourceReport, ...]
-    swapped: bool
-    """False when nothing had changed, so that the live generation stayed."""
-
 
 Report = Callable[[Progress], None]
 
@@ -66,13 +42,19 @@ async def build(
     report: Report,
     only: str | None = None,
     full: bool = False,
+    force: bool = False,
+    golden: Sequence[EvalQuestion] = (),
+    prefect: Origin | None = None,
     chroma_url: str | None = None,
     keep: int = KEEP,
 ) -> BuildReport:
     """Bring the index up to date with its sources, or just with the one called `only`.
 
     `full` fetches, chunks and embeds everything anew. A source that fails keeps its old pages, and its report
-    says why; the others are taken in. `report` is called from this thread and from others, one at a time.
+    says why; the others are taken in. A generation that answers the `golden` questions worse than the live
+    one, or has lost many pages, is thrown away, unless `force` is set. `prefect` is the one whose symbols go
+    into the index; with None there are none. `report` is called from this thread and from others, one at a
+    time.
 
     Raises:
         BadInput: there is no source called `only`.
@@ -87,7 +69,12 @@ async def build(
         )
         run = await asyncio.to_thread(_begin, held, generations, embedder, report, full=full)
         reports = await run.take_in(sources, only)
-        swapped = await asyncio.to_thread(run.finish, reports, keep)
+        # The very first index of one source is to be there at once; symbols come with the next.
+        if prefect and (only is None or run.previous.number):
+            run.symbols = await asyncio.to_thread(bring_up_to_date, prefect, run.previous.symbols, full=full)
+        swapped, verdict = await asyncio.to_thread(run.finish, reports, golden, force=force, keep=keep)
+        held_back = "" if swapped else in_a_sentence(verdict.objections, run.previous.number)
+        await asyncio.to_thread(run.note, reports, held_back, [source.name for source in sources])
         chunks = run.contents.counts()[1]
     return BuildReport(
         generation=run.number if swapped else run.previous.number,
@@ -95,7 +82,11 @@ async def build(
         chunks=chunks,
         seconds=round(time.monotonic() - started, 2),
         sources=tuple(reports),
+        previous=run.previous.number,
         swapped=swapped,
+        score_before=verdict.before,
+        score_after=verdict.after,
+        held_back=held_back,
     )
 
 
@@ -115,10 +106,10 @@ def _begin(
     folder = generations.building(number)
     held.callback(shutil.rmtree, folder, ignore_errors=True)  # nothing is there any more once it is sealed
     contents = held.enter_context(closing(Contents.create(folder / CONTENTS)))
-    return _Build(generations, previous, contents, embedder, number, report)
+    return _Build(generations, previous, contents, embedder, number, report, previous.symbols)
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Build:
     """One run, holding the lock, on its way to generation `number`."""
 
@@ -128,6 +119,7 @@ class _Build:
     embedder: Embedder
     number: int
     report: Report
+    symbols: Symbols | None
 
     async def take_in(self, sources: Sequence[SourceConfig], only: str | None) -> list[SourceReport]:
         """Fill the contents from the sources, and from the generation before for what is not fetched."""
@@ -137,36 +129,57 @@ class _Build:
             if only is not None and name != only:
                 self._carry(name)
             elif name not in {source.name for source in wanted}:
-                gone = PageCounts(removed=len(self.previous.hashes(name)))
-                reports.append(SourceReport(name=name, ok=True, pages=gone))
+                reports.append(self._gone(name))
         self.contents.commit()
         return reports
 
-    def finish(self, reports: Sequence[SourceReport], keep: int) -> bool:
-        """Embed, write, check and swap; tells whether it did, since nothing may have changed."""
+    def finish(
+        self, reports: Sequence[SourceReport], golden: Sequence[EvalQuestion], *, force: bool, keep: int
+    ) -> tuple[bool, Verdict]:
+        """Embed, write, check and swap; tells whether it did, as nothing may have changed, and the scores."""
         if self.contents.counts()[0] == 0:
             raise _nothing(reports)
-        if not any(source.pages.differ() for source in reports) and self._previous_serves():
-            return False
+        differs = any(source.pages.differ() for source in reports)
+        if not differs and self.symbols is self.previous.symbols and self._previous_serves():
+            return False, Verdict(self.previous.score, self.previous.score)
+        must_serve = force or not self.previous.live  # Anything is better than what cannot be read.
+        if not must_serve and (returning := self._rejected(reports)):
+            return False, Verdict(self.previous.score, objections=returning)
         self._embed()
         self._write(reports)
-        self._say("check", 0, 1)
-        open_index(self.generations, self.number, self.embedder.name).close()
-        self._say("check", 1, 1)
-        self.generations.point_to(self.number)
-        self.generations.retire(keep)
-        self._say("swap", 1, 1)
-        return True
+        verdict = self._check(golden)
+        if verdict.objections and not must_serve:
+            self.generations.discard(self.number)
+            return False, verdict
+        self._go_live(reports, verdict, keep)
+        return True, verdict
+
+    def note(self, reports: Sequence[SourceReport], held_back: str, configured: Sequence[str]) -> None:
+        """Keep when each source was read, also where nothing had changed."""
+        book = read_book(self.generations.freshness())
+        now = datetime.now(UTC)
+        book = noted(book, reports, held_back=held_back, configured=configured, now=now)
+        self.generations.keep_freshness(book_text(book))
+
+    def _rejected(self, reports: Sequence[SourceReport]) -> tuple[str, ...]:
+        """Object to sources that hold again, or still, what somebody rolled back from."""
+        marks = self.generations.rejected() if self.previous.number else {}
+        names = [source.name for source in reports if source.ok]
+        again = [name for name in names if marks.get(name) == self.contents.fingerprint(name)]
+        return tuple(f"source {name!r} still holds what was rolled back from" for name in again)
 
     def _previous_serves(self) -> bool:
-        if not self.previous.reusable:
+        if not self.previous.reusable or not self.previous.live:
             return False
-        try:
-            open_index(self.generations, self.previous.number, self.embedder.name).close()
-        except IndexDamaged as error:
-            logger.warning("Nothing has changed, but the index is written anew: %s", error.message)
-            return False
-        return True
+        sound = self.generations.holds_vectors(self.previous.number, self.contents.counts()[1])
+        if not sound:
+            logger.warning("Nothing has changed, but the index was damaged, so it is written anew")
+        return sound
+
+    def _gone(self, source: str) -> SourceReport:
+        paths = self.previous.hashes(source)
+        changes = tuple(removed(self.previous, source, paths))
+        return SourceReport(name=source, ok=True, pages=PageCounts(removed=len(paths)), changes=changes)
 
     async def _take(self, source: SourceConfig) -> SourceReport:
         intake = Intake(source, self.previous, self.contents)
@@ -193,7 +206,44 @@ class _Build:
         self.generations.store_vectors(
             self.number, self.contents, lambda done: self._say("write", done, total)
         )
-        self.generations.seal(self.number, self._manifest(reports))
+        if self.symbols:
+            write_symbols(self.generations.building(self.number), with_since(self.symbols, self.contents))
+        write_manifest(self.generations.building(self.number), self._manifest(reports))
+
+    def _check(self, golden: Sequence[EvalQuestion]) -> Verdict:
+        """Make sure that it can be opened, and ask it and then the live one the golden questions."""
+        self._say("check", 0, 1)
+        held = [self.previous.contents] if self.previous.contents else []
+        both, alone = Exam.on(golden, *held, self.contents), Exam.on(golden, self.contents)
+        embedder = remembering(self.embedder)
+        with closing(open_built(self.generations, self.number, embedder.name)) as new:
+            own = alone.score(new, embedder)
+            after = own if both == alone else both.score(new, embedder)
+        before = self._score_live(both, embedder)
+        lost = [loss for contents in held for loss in losses(contents, self.contents)]
+        self._say("check", 1, 1)
+        return Verdict(before, after or own, own, (*drops(before, after), *lost))
+
+    def _score_live(self, exam: Exam, embedder: Embedder) -> Scores | None:
+        if not exam.questions or not self.previous.number:
+            return None
+        try:
+            live = open_index(self.generations, self.previous.number, embedder.name)
+        except (EmbedderMismatch, IndexDamaged) as error:
+            logger.info("The live generation cannot be compared with: %s", error.message)
+            return None
+        with closing(live):
+            return exam.score(live, embedder)
+
+    def _go_live(self, reports: Sequence[SourceReport], verdict: Verdict, keep: int) -> None:
+        manifest = read_manifest(self.generations.building(self.number))
+        self.generations.seal(self.number, manifest.model_copy(update={"score": verdict.own}))
+        # Of sources that were not read now, what somebody rolled back from is still to be kept out.
+        read = {source.name for source in reports if source.ok}
+        left = {name: mark for name, mark in self.generations.rejected().items() if name not in read}
+        self.generations.point_to(self.number, left)
+        self.generations.retire(keep)
+        self._say("swap", 1, 1)
 
     def _manifest(self, reports: Sequence[SourceReport]) -> Manifest:
         pages, chunks = self.contents.counts()
@@ -208,6 +258,7 @@ class _Build:
             sources=self._states(reports),
             known=known,
             built_at=datetime.now(UTC),
+            previous=self.previous.number,
         )
 
     def _states(self, reports: Sequence[SourceReport]) -> tuple[SourceState, ...]:

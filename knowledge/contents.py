@@ -33,6 +33,8 @@ CREATE INDEX pages_by_path ON pages (path);
 CONTENTS = "contents.sqlite"
 # Rows read or written at once: bounds memory, and is what a Chroma server in the cloud takes in one request.
 BATCH = 300
+# Hexadecimal digits: few enough for the metadata of a Chroma server, too many to meet by chance.
+FINGERPRINT = 16
 
 INSERT_CHUNK = "INSERT INTO chunks (key, source, page, record, vector) VALUES (?, ?, ?, ?, ?)"
 # What a page's metadata tells about how it came, not what it says.
@@ -136,6 +138,11 @@ class Contents:
     def hashes(self, source: str) -> dict[str, str]:
         """Give the content hash of each page of a source, by path."""
         return dict(self._rows("SELECT path, hash FROM pages WHERE source = ?", (source,)))
+
+    def fingerprint(self, source: str) -> str:
+        """Tell whether a source holds the same pages with the same texts as elsewhere."""
+        pages = self._rows("SELECT path, hash FROM pages WHERE source = ? ORDER BY path", (source,))
+        return hashlib.sha256(json.dumps(pages).encode()).hexdigest()[:FINGERPRINT]
 
     def pages(self, source: str) -> Iterator[Page]:
         for path in self.hashes(source):

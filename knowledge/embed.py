@@ -7,8 +7,8 @@ imported: importing it sets up logging and would pull in code that is not needed
 import importlib.util
 import json
 import struct
-import threading
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +32,14 @@ class StaticModel:
     table: NDArray[np.float16]
     tokenizer: Tokenizer
 
+    def pieces(self, text: str) -> NDArray[np.int64]:
+        """Give the ids of the different tokens of a text; the smaller an id, the more common is the token."""
+        return np.unique(np.array(self.tokenizer.encode(text, add_special_tokens=False).ids, dtype=np.int64))
+
+    def vectors(self, pieces: NDArray[np.int64]) -> Vectors:
+        """Give one unit vector a token, shape (tokens, 256)."""
+        return unit(self.table[pieces].astype(np.float32))
+
     def embed(self, texts: list[str]) -> Vectors:
         """Give one unit vector a text, shape (texts, 256); a text without tokens gives zeros."""
         vectors = np.zeros((len(texts), self.table.shape[1]), dtype=np.float32)
@@ -53,21 +61,13 @@ def unit(vectors: Vectors) -> Vectors:
 
 
 def static_embedder() -> Embedder:
-    """Make the embedder that works offline; its weights are read at the first text, once for all threads."""
-    models: list[StaticModel] = []
-    loading = threading.Lock()
-
-    def embed(texts: list[str]) -> Vectors:
-        with loading:
-            if not models:
-                models.append(load_static_model())
-        return models[0].embed(texts)
-
-    return Embedder(name="static", embed=embed)
+    """Make the embedder that works offline; its weights are read at the first text."""
+    return Embedder(name="static", embed=lambda texts: load_static_model().embed(texts))
 
 
+@cache  # what was read never changes, and two tokenizers would take 10 MB more than one
 def load_static_model() -> StaticModel:
-    """Read weights and tokenizer from wordllama's folder; BadInput when they are not there."""
+    """Read weights and tokenizer from wordllama's folder, once; BadInput when they are not there."""
     folder = _wordllama_folder()
     tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
     tokenizer.no_padding()

@@ -6,6 +6,7 @@ ExpectedError                 carries one clear sentence and the way out
 │   └── IndexMissing          nothing has been indexed yet
 ├── Unreachable               a server or site did not answer
 ├── Refused                   a server or the policy said no
+│   └── Busy                  somebody else is building the index
 └── IndexDamaged              the index folder cannot be trusted any more
 
 Anything else that is raised is a bug: it is logged with its traceback and never shown to people.
@@ -54,6 +55,12 @@ class Refused(ExpectedError):
     """Credentials, permissions or the policy do not allow it."""
 
     code = "refused"
+
+
+class Busy(Refused):
+    """The index is being built by somebody else; the same can be tried again when that is done."""
+
+    code = "busy"
 
 
 class IndexDamaged(ExpectedError):

@@ -20,10 +20,10 @@ def segments(markdown: str) -> Iterator[tuple[bool, str]]:
     for line in markdown.splitlines(keepends=True):
         if marks:
             stretch.append(line)
-            if _closes(line, marks):
+            if marks in line and _closes(line, marks):
                 yield True, "".join(stretch)
                 stretch, marks = [], ""
-        elif opened := _OPEN.match(line):
+        elif ("```" in line or "~~~" in line) and (opened := _OPEN.match(line)):
             if stretch:
                 yield False, "".join(stretch)
             stretch, marks = [line], opened["marks"]

@@ -44,6 +44,8 @@ _LANGUAGE = re.compile(r"\b(?:language|lang|highlight)-(?P<name>[\w+#-]+)")
 _COMMENT = re.compile(r"<!--(?:(?!<!--).)*?-->", re.DOTALL)
 # A `<` with another before any `>`: the standard library's parser takes quadratic time over many of them.
 _NO_TAG = re.compile(r"<(?=[^<>]*(?:<|\Z))")
+# No list is nested deeper that somebody reads; each level would make every line of it longer.
+_MAX_DEPTH = 20
 # Signs of the links that documentation generators hang on headings.
 _PERMALINKS = frozenset({"#", "¶", "§", "🔗", "\u200b", ""})
 
@@ -236,7 +238,7 @@ class _Reader(HTMLParser):
         return "1. " if self._lists[-1:] == ["ol"] else "- "
 
     def _indent(self, depth: int) -> str:
-        return "   " * max(0, depth)
+        return "   " * max(0, min(depth, _MAX_DEPTH))
 
     def _taken(self, start: int) -> str:
         text = "".join(self._out[start:])

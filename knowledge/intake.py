@@ -1,54 +1,19 @@
 """Taking in one source: new pages are chunked, known ones carried over, failed ones keep their old copy."""
 
 import logging
-from collections.abc import Callable, Iterable
-from typing import Self
-
-from pydantic import BaseModel, ConfigDict
+from collections.abc import Callable, Collection, Iterable
+from itertools import islice
 
 from knowledge.chunks import chunk_page
 from knowledge.contents import Contents, content_hash
 from knowledge.errors import ExpectedError, Unreachable
 from knowledge.models import Page
 from knowledge.previous import Previous
+from knowledge.report import LISTED, Change, PageChange, PageCounts, SourceReport
 from knowledge.sources.config import SourceConfig
 from knowledge.sources.fetch import FailedPage, Fetched, Total, Unchanged, fetch
 
 logger = logging.getLogger(__name__)
-
-
-class PageCounts(BaseModel):
-    """What became of pages, compared with the generation before."""
-
-    model_config = ConfigDict(frozen=True)
-
-    added: int = 0
-    changed: int = 0
-    unchanged: int = 0
-    removed: int = 0
-    failed: int = 0
-    """Could not be read; where there was an older copy, it was kept."""
-
-    def __add__(self, other: Self) -> Self:
-        return self.model_copy(
-            update={name: getattr(self, name) + getattr(other, name) for name in type(self).model_fields}
-        )
-
-    def differ(self) -> bool:
-        """Tell whether anything is to be written."""
-        return bool(self.added or self.changed or self.removed)
-
-
-class SourceReport(BaseModel):
-    """How taking in one source went."""
-
-    model_config = ConfigDict(frozen=True)
-
-    name: str
-    ok: bool
-    error: str = ""
-    """One sentence when the source as a whole failed; its old pages were kept."""
-    pages: PageCounts
 
 
 class Intake:
@@ -61,6 +26,7 @@ class Intake:
         self._before = previous.hashes(source.name)
         self._taken: set[str] = set()
         self._counts = PageCounts()
+        self._changes: list[PageChange] = []
         self._total = 0
 
     async def run(self, progress: Callable[[int, int], None]) -> SourceReport:
@@ -76,12 +42,13 @@ class Intake:
         except ExpectedError as failure:
             error = str(failure)
             self._keep(self._before)
-        removed = len(self._before.keys() - self._taken)
+        gone = self._before.keys() - self._taken
         return SourceReport(
             name=self._source.name,
             ok=not error,
             error=error,
-            pages=self._counts + PageCounts(removed=removed),
+            pages=self._counts + PageCounts(removed=len(gone)),
+            changes=(*self._changes, *removed(self._previous, self._source.name, gone)),
         )
 
     def _take(self, fetched: Fetched) -> None:
@@ -104,7 +71,7 @@ class Intake:
             self._count(unchanged=1)
             return
         self._contents.put(page, chunk_page(page))
-        self._count(added=before is None, changed=before is not None)
+        self._count_new(page, "added" if before is None else "changed")
 
     def _take_failed(self, failed: FailedPage) -> None:
         logger.warning("Source %s: %s: %s", self._source.name, failed.path_or_url, failed.reason)
@@ -123,5 +90,16 @@ class Intake:
         self._taken.add(path)
         self._previous.carry(self._source.name, path, self._contents)
 
+    def _count_new(self, page: Page, change: Change) -> None:
+        if getattr(self._counts, change) < LISTED:
+            self._changes.append(PageChange.of(change, page))
+        self._count(**{change: 1})
+
     def _count(self, **more: int) -> None:
         self._counts += PageCounts(**more)
+
+
+def removed(previous: Previous, source: str, paths: Collection[str]) -> list[PageChange]:
+    """Name pages of the generation before that are no more, as many as are listed."""
+    pages = (previous.page(source, path) for path in islice(sorted(paths), LISTED))
+    return [PageChange.of("removed", page) for page in pages]

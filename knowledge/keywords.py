@@ -1,5 +1,6 @@
 """BM25 over titles, headings, aliases and text, in tantivy."""
 
+import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -24,6 +25,8 @@ from knowledge.words import MAX_WORD, words
 # count a little more on their own: they say what a whole page is about.
 BOOSTS: Mapping[str, float] = {"text": 1.0, "title": 0.25, "path": 0.25}
 ANALYZER = "stems"
+# tantivy's k1 of BM25: however often a passage has a word, it counts for at most k1 + 1 times its rarity.
+SATURATION = 1.2
 # tantivy takes at least 15 MB for its one writing thread; more only spares merges.
 WRITER_BYTES = 15_000_000
 
@@ -66,6 +69,17 @@ class Keywords:
         ]
         found = self._searcher.search(Query.boolean_query(parts), limit, count=False)
         return [(self._searcher.doc(address)["key"][0], score) for score, address in found.hits]
+
+    def knows(self, stem: str) -> bool:
+        return bool(self._searcher.doc_freq("text", stem))
+
+    def possible(self, terms: Mapping[str, float]) -> float:
+        """Give the score of an endless passage with all these stems, those that no passage has included."""
+        return sum(weight * self._rarity(stem) * (SATURATION + 1) for stem, weight in terms.items())
+
+    def _rarity(self, stem: str) -> float:
+        having = self._searcher.doc_freq("text", stem)
+        return math.log(1 + (self.count() - having + 0.5) / (having + 0.5))
 
     def _term(self, field: str, stem: str) -> Query:
         return Query.term_query(self._index.schema, field, stem, index_option="freq")

@@ -1,8 +1,8 @@
 """What a corpus teaches about its readers' words: compounds written both ways, and other names of pages."""
 
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from knowledge.keywords import stems_of_words
@@ -12,6 +12,7 @@ from knowledge.words import compounds, plain_words
 LEXICON = "lexicon.json"
 # "how do I run a flow on my own machine" is no alias; up to this many words may be one.
 MAX_ALIAS_WORDS = 5
+WORD_CHARS = 5
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,8 @@ class Lexicon:
     """Stem of the joined spelling → the two words: {"workpool": "work pool"}."""
     aliases: Mapping[str, list[str]] = field(default_factory=dict)
     """Stems of an alias → titles of the pages that it stands for."""
+    words: Sequence[str] = ()
+    """Words of titles, headings and aliases, which a misspelt word of a question may stand for."""
 
 
 def learn(chunks: Iterable[Chunk]) -> Lexicon:
@@ -35,13 +38,20 @@ def learn(chunks: Iterable[Chunk]) -> Lexicon:
     for alias, named in titles.items():
         stemmed.setdefault(" ".join(stem(" ".join(plain_words(alias)))), set()).update(named)
     return Lexicon(
-        compounds(sorted(phrases), stem), {alias: sorted(named) for alias, named in stemmed.items()}
+        compounds(sorted(phrases), stem),
+        {alias: sorted(named) for alias, named in stemmed.items()},
+        _words(phrases),
     )
 
 
+def _words(phrases: Iterable[str]) -> list[str]:
+    """Choose the words that are long enough to be misspelt beyond doubt, as plain letters."""
+    found = {word for phrase in phrases for word in plain_words(phrase)}
+    return sorted(word for word in found if word.isascii() and word.isalpha() and len(word) >= WORD_CHARS)
+
+
 def save(lexicon: Lexicon, folder: Path) -> None:
-    known = {"compounds": dict(lexicon.compounds), "aliases": dict(lexicon.aliases)}
-    (folder / LEXICON).write_text(json.dumps(known, ensure_ascii=False))
+    (folder / LEXICON).write_text(json.dumps(asdict(lexicon), ensure_ascii=False))
 
 
 def load(folder: Path) -> Lexicon:

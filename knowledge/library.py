@@ -9,13 +9,17 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
+from knowledge.confidence import WEAK_BELOW
 from knowledge.errors import BadInput, IndexMissing
+from knowledge.freshness import read_book, with_freshness
 from knowledge.generations import KEEP, Generations
 from knowledge.index import Index, open_index
 from knowledge.manifest import SourceState
 from knowledge.models import Embedder, Passage
-from knowledge.search import search
+from knowledge.rollback import GenerationInfo, list_generations
+from knowledge.search import Found, search
 from knowledge.server import generations_at
+from knowledge.symbols.table import Symbols
 
 logger = logging.getLogger(__name__)
 
@@ -59,12 +63,19 @@ class Library:
     """Searches the live generation and moves on to the next one; safe for reading from several threads."""
 
     def __init__(
-        self, index_dir: Path, embedder: Embedder, *, chroma_url: str | None = None, keep: int = KEEP
+        self,
+        index_dir: Path,
+        embedder: Embedder,
+        *,
+        chroma_url: str | None = None,
+        keep: int = KEEP,
+        weak_below: float = WEAK_BELOW,
     ) -> None:
         self._index_dir = index_dir
         self._chroma_url = chroma_url
         self._embedder = embedder
         self._keep = keep
+        self._weak_below = weak_below
         self._generations: Generations | None = None
         self._lease: _Lease | None = None
         self._lock = threading.Lock()
@@ -91,8 +102,12 @@ class Library:
 
     def search(self, question: str, top: int = 8) -> list[Passage]:
         """Give the passages that answer the question best; BadInput when it has no words."""
+        return self.find(question, top).passages
+
+    def find(self, question: str, top: int = 8) -> Found:
+        """Search, and tell how sure it is that the answer is in what was found; BadInput as above."""
         with self._reading() as index:
-            return search(index, self._embedder, question, top)
+            return search(index, self._embedder, question, top, weak_below=self._weak_below)
 
     def page(self, page: str) -> PageText:
         """Give a page by its path; BadInput, with the nearest paths, when there is none."""
@@ -108,11 +123,22 @@ class Library:
             page=found.path, title=found.title, url=found.url, source=found.source, markdown=found.markdown
         )
 
-    def status(self) -> IndexStatus:
+    def symbols(self) -> Symbols | None:
+        """Give the symbol table of the configured Prefect; None when the open generation has none."""
         with self._reading() as index:
-            return IndexStatus.model_validate(
-                index.manifest.model_dump(include=set(IndexStatus.model_fields))
-            )
+            return index.symbols
+
+    def status(self) -> IndexStatus:
+        """Say what is held; not for an event loop, as a Chroma server is asked how fresh it is."""
+        with self._reading() as index:
+            held = index.manifest.model_dump(include=set(IndexStatus.model_fields) - {"sources"})
+            states = index.manifest.sources
+        book = read_book(self._open_generations().freshness())
+        return IndexStatus(**held, sources=with_freshness(states, book))
+
+    def generations(self) -> list[GenerationInfo]:
+        """Describe the generations that are kept, oldest first; not for an event loop either."""
+        return list_generations(self._index_dir, self._embedder, chroma_url=self._chroma_url)
 
     def close(self) -> None:
         self._swap(None)

@@ -10,11 +10,12 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from knowledge.errors import IndexDamaged
+from knowledge.evaluation import Scores
 from knowledge.models import Vectors
 
 MANIFEST = "manifest.json"
 # Raised when the files or the text that is embedded of a chunk change: older generations are then built anew.
-LAYOUT = 1
+LAYOUT = 2
 KNOWN_VECTORS = 3
 # Looked at to find those; pages that are generated have many chunks alike.
 CANDIDATES = 50
@@ -56,6 +57,10 @@ class SourceState(BaseModel):
     """When it last answered (UTC); None when it never did."""
     error: str = ""
     """Why its content is older than the generation; empty when it is not."""
+    tried_at: datetime | None = None
+    """When it was last asked, whether or not it answered; None when that is not known."""
+    failures: int = 0
+    """How often in a row it failed since it last answered."""
 
 
 class Manifest(BaseModel):
@@ -71,6 +76,10 @@ class Manifest(BaseModel):
     sources: tuple[SourceState, ...]
     known: tuple[KnownVector, ...]
     built_at: datetime
+    previous: int = 0
+    """The generation that was live when this one was built; 0 when there was none."""
+    score: Scores | None = None
+    """On the golden questions whose pages it holds, when it was built; None when it holds none of them."""
     files: dict[str, str] = {}
     """Checksum of each file in the folder, by its path there."""
 

@@ -11,7 +11,12 @@ from markdown_it.token import Token
 
 from knowledge.fences import beside_code_spans, fences_apart, outside_fences
 
-_CUSTOM_ANCHOR = re.compile(r"\s*\\?\{#(?P<anchor>[\w-]+)\\?\}\s*$")
+# No pattern here may begin with blanks of any number, or look for the end of a line from any place on it: a
+# page with a megabyte on one line would take hours.
+_CUSTOM_ANCHOR = re.compile(r"(?<!\s)\s*\\?\{#(?P<anchor>[\w-]+)\\?\}\s*$")
+
+# Descriptions are read like headings, and are the longest of them.
+MAX_HEADING = 2_000
 
 Kind = Literal["text", "item", "table", "fence", "title"]
 
@@ -64,9 +69,14 @@ def slug(heading: str) -> str:
     return re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-")
 
 
+def heading_text(line: str) -> str:
+    """What a heading says: without blanks, and the signs that may close it."""
+    return line.strip(" \t").rstrip("#").rstrip(" \t")
+
+
 def plain(inline: str) -> str:
-    """A heading's words without their Markdown: code ticks, emphasis, links."""
-    text = re.sub(r"!?\[([^\[\]]*)\]\([^()]*\)", r"\1", inline)
+    """A heading's words without their Markdown: code ticks, emphasis, links; cut where it is too long."""
+    text = re.sub(r"!?\[([^\[\]]*)\]\([^()]*\)", r"\1", inline[:MAX_HEADING])
     text = re.sub(r"(\*{1,3})(\S(?:.*?\S)?)\1", r"\2", text)
     return re.sub(r"\s+", " ", re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", text.replace("`", ""))).strip()
 

@@ -25,8 +25,11 @@ _HIDDEN = beside_code_spans(
     r"|\{/\*(?:(?!\{/\*).)*?\*/\}|<!--(?:(?!<!--).)*?-->",
     re.DOTALL,
 )
+_HIDING = re.compile(r"<(?:script|style|svg|iframe|AgentInstructions|!--)|\{/\*")
 _IMPORT = re.compile(
-    r"^import\s+(?P<names>[^;'\"\n]+?)\s+from\s+['\"](?P<target>[^'\"\n]+)['\"];?[ \t]*$", re.MULTILINE
+    r"^import\s+(?P<names>[^\s;'\"](?:[^;'\"\n]*?[^\s;'\"])?)\s+from\s+"
+    r"['\"](?P<target>[^'\"\n]+)['\"];?[ \t]*$",
+    re.MULTILINE,
 )
 _EXPORT = re.compile(r"^export\s+(?:const|let|function|default|async)\b", re.MULTILINE)
 _ESCAPED = beside_code_spans(r"\\(?P<char>[${}<])")
@@ -109,11 +112,15 @@ def _with_snippets(text: str, imported: Mapping[str, str], read_snippet: ReadSni
 
 
 def _plain(text: str, imported: Mapping[str, str]) -> str:
-    text = _HIDDEN.sub(lambda match: match["code"] or "", text)
-    text = _TAG.sub(lambda match: match["code"] or _replacement(match, imported), text)
+    # Passing over every code span takes long, and most stretches have nothing to be replaced.
+    if _HIDING.search(text):
+        text = _HIDDEN.sub(lambda match: match["code"] or "", text)
+    if "<" in text:
+        text = _TAG.sub(lambda match: match["code"] or _replacement(match, imported), text)
     text = _CALLOUT.sub(_callout, text)
     text = re.sub(rf"{_JOIN}[ \t]*\n?[ \t]*(?=[\w`*(\[<\"'$~])", " ", text).replace(_JOIN, "")
-    text = _ESCAPED.sub(lambda match: match["code"] or match["char"], text)
+    if "\\" in text:
+        text = _ESCAPED.sub(lambda match: match["code"] or match["char"], text)
     return _BLANK_LINES.sub(lambda blank: "\n\n" if blank.start() else "\n", text)
 
 

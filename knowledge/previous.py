@@ -2,16 +2,18 @@
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from knowledge.chunks import CHUNKER, chunk_page
 from knowledge.contents import CONTENTS, Contents
 from knowledge.errors import IndexDamaged, IndexMissing
+from knowledge.evaluation import Scores
 from knowledge.generations import Generations
 from knowledge.manifest import SourceState, changed_files, read_manifest
 from knowledge.models import Page
 from knowledge.sources.fetch import Validators
+from knowledge.symbols.table import SYMBOLS, Symbols, read_symbols
 
 logger = logging.getLogger(__name__)
 
@@ -21,10 +23,14 @@ class Previous:
     """What an older generation holds, as far as it can still be read; all empty when there is none."""
 
     number: int = 0
+    live: bool = False
+    """It is what is served. Else the live one cannot be read, and this is the newest that can."""
     contents: Contents | None = None
     states: tuple[SourceState, ...] = ()
     reusable: bool = False
     """Its chunks and vectors are like those made now, and no file of it was damaged."""
+    score: Scores | None = None
+    symbols: Symbols | None = None
 
     def sources(self) -> list[str]:
         return self.contents.sources() if self.contents else []
@@ -41,11 +47,15 @@ class Previous:
     def state(self, source: str) -> SourceState | None:
         return next((state for state in self.states if state.name == source), None)
 
-    def carry(self, source: str, path: str, into: Contents) -> None:
-        """Take a page over as it was, with its chunks and vectors where they can be used."""
+    def page(self, source: str, path: str) -> Page:
+        """Give a page that is known to be there."""
         page = self.contents.page(source, path) if self.contents else None
         assert page is not None
-        self.put(page, into)
+        return page
+
+    def carry(self, source: str, path: str, into: Contents) -> None:
+        """Take a page over as it was, with its chunks and vectors where they can be used."""
+        self.put(self.page(source, path), into)
 
     def put(self, page: Page, into: Contents) -> None:
         """Write a page whose text is the same as here."""
@@ -57,15 +67,11 @@ class Previous:
 
 @contextmanager
 def open_previous(generations: Generations, embedder: str, *, full: bool) -> Iterator[Previous]:
-    """Open the live generation to build upon; with `full`, only for sources that fail to fall back on."""
-    try:
-        number = generations.current()
-        generations.ensure(number)
-        previous = _open(generations, number, embedder, full=full)
-    except (IndexMissing, IndexDamaged) as error:
-        logger.info("Building from nothing: %s", error.message)
-        yield Previous()
-        return
+    """Open the live generation to build upon; with `full`, only for sources that fail to fall back on.
+
+    Where it cannot be read, an older one still has the pages of sources that are not read now.
+    """
+    previous = _newest(generations, embedder, full=full)
     try:
         yield previous
     finally:
@@ -73,14 +79,30 @@ def open_previous(generations: Generations, embedder: str, *, full: bool) -> Ite
             previous.contents.close()
 
 
-def _open(generations: Generations, number: int, embedder: str, *, full: bool) -> Previous:
+def _newest(generations: Generations, embedder: str, *, full: bool) -> Previous:
+    live = 0
+    try:
+        live = generations.current()
+        return _open(generations, live, embedder, live=True, full=full)
+    except (IndexMissing, IndexDamaged) as error:
+        logger.info("Nothing can be taken over from what is live: %s", error.message)
+    for number in generations.to_fall_back_on(live):
+        with suppress(IndexDamaged):
+            return _open(generations, number, embedder, live=False, full=full)
+    return Previous()
+
+
+def _open(generations: Generations, number: int, embedder: str, *, live: bool, full: bool) -> Previous:
+    generations.ensure(number)
     folder = generations.folder(number)
     manifest = read_manifest(folder)
     changed = changed_files(folder, manifest)
     if CONTENTS in changed:
         raise IndexDamaged(f"The texts of generation {number} were damaged.")
     reusable = not full and not changed and manifest.same_kind(embedder, CHUNKER)
-    return Previous(number, Contents.open(folder / CONTENTS), manifest.sources, reusable)
+    symbols = read_symbols(folder) if SYMBOLS not in changed else None
+    contents = Contents.open(folder / CONTENTS)
+    return Previous(number, live, contents, manifest.sources, reusable, manifest.score, symbols)
 
 
 def _validators(page: Page) -> Validators:

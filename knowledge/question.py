@@ -1,7 +1,9 @@
 """A question → what the two indexes are asked: stems with weights, and a text to embed."""
 
+import difflib
+import itertools
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TypeVar
@@ -27,6 +29,11 @@ NAME_WEIGHT = 2.0
 NAME = re.compile(r"[-_./:@]")
 # --job-variable, PREFECT_API_URL, deploy(, flow.from_source, FlowRunNotFound: what reference pages are for.
 IDENTIFIER = re.compile(r"--\w|\w_\w|\w\.[a-z]\w*\(|[a-z]\w*\.[a-z]\w*\w|\b[A-Z][a-z]+[A-Z]\w+")
+DEFINITION = re.compile(
+    r"\s*(hi|hey|hello|please)?\W*(what('?s| is| are| does)|explain|define|describe|tell me)\b", re.IGNORECASE
+)
+# "workpool", "the prefect agent": a thing and nothing about it.
+FEW_WORDS = 3
 PLAIN_WORD = re.compile(r"(?<![\w./-])[A-Za-z]{4,40}(?![\w./-])")
 # Words that tell nothing about what a question is about.
 STOP_WORDS = """
@@ -37,6 +44,12 @@ them then there these they this those to trying use used using ve want was we wh
 who why will with would you your
 """
 STOP = frozenset(STOP_WORDS.split())
+# A shorter word is as likely to be another word as a slip of the finger.
+MISSPELT_CHARS = 6
+# A text with more unknown words is no misspelt question but another language, a log or a list of names.
+MAX_MISSPELT = 5
+# Two letters swapped, or one wrong, in a word of eight.
+ALIKE = 0.87
 T = TypeVar("T", str, list[str])
 
 
@@ -50,12 +63,14 @@ class Query:
     """Titles of the pages that the question names by an alias → share of its words that name it."""
     identifiers: bool
     """Asks for a name as it stands in code, which reference pages answer best."""
+    asks_what_it_is: bool
+    """Asks for a thing as such, not for what to do with it or about it."""
 
 
-def understand(question: str, lexicon: Lexicon) -> Query:
-    """Read a question of any length."""
-    text = focus(question)
+def understand(question: str, lexicon: Lexicon, known: Callable[[str], bool]) -> Query:
+    """Read a question of any length; `known` tells whether a stem stands anywhere in the corpus."""
     stem = stems_of_words().analyze
+    text = _mended(focus(question), lexicon, lambda word: known(stem(word)[0]))
     neighbours = stem(" ".join(plain_words(text)))
     meant = _meant(neighbours, lexicon)
     spoken = _ends(stem(" ".join(_telling(words(text)))), MAX_STEMS)
@@ -64,7 +79,8 @@ def understand(question: str, lexicon: Lexicon) -> Query:
     for title in meant:
         named = stem(" ".join(word for word in plain_words(title) if word not in STOP))
         stems |= {word: ALIAS_WEIGHT for word in named if word not in stems}
-    return Query(stems, _apart(text, lexicon, stem), meant, bool(IDENTIFIER.search(text)))
+    what = DEFINITION.match(text) is not None or len(neighbours) <= FEW_WORDS
+    return Query(stems, _apart(text, lexicon, stem), meant, bool(IDENTIFIER.search(text)), what)
 
 
 def focus(question: str) -> str:
@@ -75,6 +91,22 @@ def focus(question: str) -> str:
     if not found:
         return _ends(readable, MAX_CHARS)
     return f"{_ends(before, MAX_CHARS - TRACEBACK_CHARS)}\n{_outcome(after)[-TRACEBACK_CHARS:]}".strip()
+
+
+def _mended(text: str, lexicon: Lexicon, known: Callable[[str], bool]) -> str:
+    """Write words that stand nowhere like the word of a heading that they look like: "depolyment"."""
+
+    tried = itertools.count()
+
+    def mended(run: re.Match[str]) -> str:
+        word = run[0].lower()
+        if len(word) < MISSPELT_CHARS or known(word) or next(tried) >= MAX_MISSPELT:
+            return run[0]
+        # The first letter is hardly ever the wrong one, and "eating" is not "creating".
+        possible = [other for other in lexicon.words if other[0] == word[0]]
+        return next(iter(difflib.get_close_matches(word, possible, 1, ALIKE)), run[0])
+
+    return PLAIN_WORD.sub(mended, text)
 
 
 def _ends(text: T, limit: int) -> T:

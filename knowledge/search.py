@@ -1,42 +1,51 @@
-"""Hybrid search: dense and keyword candidates, fused by rank, weighed by kind of page, grouped by page."""
+"""Hybrid search: dense and keyword candidates, fused by score, weighed by kind of page, grouped by page."""
 
 import logging
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from urllib.parse import urldefrag
 
+from knowledge.confidence import LOOKED_AT, WEAK_BELOW, Signs, confidence, said
 from knowledge.contents import page_of_key
 from knowledge.errors import BadInput, EmbedderMismatch, IndexDamaged, Refused, Unreachable
 from knowledge.index import Index
 from knowledge.models import Chunk, Embedder, Passage
 from knowledge.question import Query, understand
+from knowledge.sources.config import FIELD_GUIDE
 
 logger = logging.getLogger(__name__)
 
 MAX_TOP = 50
 # Taken from each of the two searches; a right page is hardly ever further down in both.
-CANDIDATES = 100
-# Read and weighed after the fusion.
-CONSIDERED = 60
-# Reciprocal rank fusion's constant: how slowly a candidate's weight falls with its rank.
-RANK_DAMPING = 10
+CANDIDATES = 200
+# Read and weighed after the fusion: reading them is what takes the time.
+CONSIDERED = 120
+# Scores are fused rather than ranks: how far the first is ahead of the second says a lot in both searches.
+# Keywords count for more, since questions about a tool are full of its own names.
 DENSE_WEIGHT = 0.6
 KEYWORD_WEIGHT = 1.0
 # More chunks of one page would leave no room for other pages.
 CHUNKS_OF_A_PAGE = 3
 # Of what a page's second-best chunk scores: several good chunks speak for a page, its best one speaks louder.
 SECOND_CHUNK = 0.2
-# For a page whose alias is the whole question, in proportion for a part; its beginning says what it is.
-NAMED_BY_ALIAS = 2.0
-NAMED_FURTHER_DOWN = 1.0
+# Added for a page whose alias is the whole question, in proportion for a part of it; more to its beginning,
+# which says what it is, when that is what is asked.
+NAMED_BY_ALIAS = 1.0
+DEFINED_BY_ALIAS = 2.0
+# A page of the field guide begins with a summary, which has all its words and answers nothing else.
+SUMMARY = 0.85
 # Of what another page scores that bears the same address.
-SAME_ADDRESS = 0.4
+SAME_ADDRESS = 0.3
 
 # Kinds of page by what stands in their path. Reference pages repeat every word of the product many times, so
 # they crowd out the pages that were written to answer; release notes are about one moment.
 PRIORS: Sequence[tuple[re.Pattern[str], float]] = (
     (re.compile(r"(^|/)api-ref(/|$)"), 0.6),
     (re.compile(r"(^|/)release-notes(/|$)|changelog"), 0.6),
+    (re.compile(r"^github/.*/releases/"), 0.6),
+    # What somebody ran into, which may long be mended, and with luck the way around it.
+    (re.compile(r"^github/.*/issues/"), 0.75),
     (re.compile(r"(^|/)examples(/|$)"), 0.8),
     (re.compile(r"(^|/)integrations/"), 0.85),
 )
@@ -44,20 +53,58 @@ PRIORS: Sequence[tuple[re.Pattern[str], float]] = (
 REFERENCE_FOR_IDENTIFIERS = 0.85
 
 
-def search(index: Index, embedder: Embedder, question: str, top: int) -> list[Passage]:
+Ranking = Sequence[tuple[str, float]]
+"""(chunk key, score), best first."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a search gives."""
+
+    passages: list[Passage]
+    """Best first."""
+    signs: Signs
+    confidence: float
+    """From 0 to 1: how likely it is that the question is answered here at all."""
+    weak: bool
+    """The passages are probably only near the question; nothing here may answer it."""
+
+
+def search(
+    index: Index, embedder: Embedder, question: str, top: int, *, weak_below: float = WEAK_BELOW
+) -> Found:
     """Give the best passages for a question, best first; BadInput for a question without words."""
-    query = understand(question, index.lexicon)
+    query = understand(question, index.lexicon, index.keywords.knows)
     if not query.stems:
         raise BadInput("The question has no words in it.", "Ask in words, such as: what is a work pool?")
-    fused = _fused(_dense(index, embedder, query), _keywords(index, query))
+    dense, keywords = _dense(index, embedder, query), index.keywords.search(query.stems, CANDIDATES)
+    fused = _fused(dense, keywords)
     best = sorted(fused, key=lambda key: -fused[key])[:CONSIDERED]
     chunks = index.contents.chunks(best)
     scores = _lifted({key: fused[key] * _prior(chunks[key], query) for key in best}, chunks)
-    ranked = _grouped(scores)[: max(1, min(top, MAX_TOP))]
-    return [_passage(chunks[key], rank, score) for rank, (key, score) in enumerate(ranked, 1)]
+    ranked = _grouped(scores)
+    signs = Signs(
+        said=said(query.text, [_whole(chunks[key]) for key, _ in ranked[:LOOKED_AT]]),
+        told=keywords[0][1] / index.keywords.possible(query.stems) if keywords else 0.0,
+        agreement=_agreement(dense, keywords),
+        lead=max(fused.values(), default=0.0),
+    )
+    sure = confidence(signs)
+    shown = ranked[: max(1, min(top, MAX_TOP))]
+    passages = [_passage(chunks[key], place, score) for place, (key, score) in enumerate(shown, 1)]
+    return Found(passages, signs, sure, weak=sure < weak_below)
 
 
-def _dense(index: Index, embedder: Embedder, query: Query) -> list[str]:
+def _agreement(dense: Ranking, keywords: Ranking) -> float:
+    pages = [{page_of_key(key) for key, _ in ranking[:LOOKED_AT]} for ranking in (dense, keywords)]
+    return len(pages[0] & pages[1]) / max(len(pages[0] | pages[1]), 1)
+
+
+def _whole(chunk: Chunk) -> str:
+    return f"{chunk.title}\n{chunk.heading}\n{chunk.text}"
+
+
+def _dense(index: Index, embedder: Embedder, query: Query) -> Ranking:
     vector = embedder.embed([query.text])[0]
     if not vector.any():
         return []
@@ -67,30 +114,37 @@ def _dense(index: Index, embedder: Embedder, query: Query) -> list[str]:
             "Run: ask-marvin reindex --full",
         )
     try:
-        return [key for key, _ in index.vectors.nearest(vector, CANDIDATES)]
+        return index.vectors.nearest(vector, CANDIDATES)
     except (IndexDamaged, Unreachable, Refused) as error:
         # Half an answer is better than none: the folder was deleted below us, or the Chroma server is away.
         logger.warning("Searching by keywords alone: %s", error.message)
         return []
 
 
-def _keywords(index: Index, query: Query) -> list[str]:
-    return [key for key, _ in index.keywords.search(query.stems, CANDIDATES)]
-
-
-def _fused(dense: Iterable[str], keywords: Iterable[str]) -> dict[str, float]:
-    """Add up 1 / rank, damped, of both lists; 1.0 is the chunk that is first in both."""
-    whole = (DENSE_WEIGHT + KEYWORD_WEIGHT) / (RANK_DAMPING + 1)
-    scores: dict[str, float] = {}
-    for keys, weight in ((dense, DENSE_WEIGHT), (keywords, KEYWORD_WEIGHT)):
-        for rank, key in enumerate(keys, 1):
-            scores[key] = scores.get(key, 0.0) + weight / (RANK_DAMPING + rank) / whole
+def _fused(dense: Ranking, keywords: Ranking) -> dict[str, float]:
+    """Add up each chunk's shares of the best scores of both rankings; 1.0 is first in both."""
+    scores = dict.fromkeys([key for key, _ in (*dense, *keywords)], 0.0)
+    for ranking, weight in ((dense, DENSE_WEIGHT), (keywords, KEYWORD_WEIGHT)):
+        shares, rest = _shares(ranking)
+        for key in scores:
+            scores[key] += weight * shares.get(key, rest) / (DENSE_WEIGHT + KEYWORD_WEIGHT)
     return scores
 
 
+def _shares(ranking: Ranking) -> tuple[dict[str, float], float]:
+    """Give the scores as shares of the best one, and what a chunk has at most that is not among them."""
+    if not ranking or ranking[0][1] <= 0:
+        return {}, 0.0
+    best = ranking[0][1]
+    shares = {key: max(score, 0.0) / best for key, score in ranking}
+    return shares, min(shares.values()) if len(ranking) >= CANDIDATES else 0.0
+
+
 def _prior(chunk: Chunk, query: Query) -> float:
-    named = NAMED_BY_ALIAS if chunk.position == 0 else NAMED_FURTHER_DOWN
+    named = DEFINED_BY_ALIAS if query.asks_what_it_is and chunk.position == 0 else NAMED_BY_ALIAS
     meant = 1.0 + named * query.meant.get(chunk.title, 0.0)
+    if chunk.source == FIELD_GUIDE.name and chunk.position == 0 and not query.asks_what_it_is:
+        return SUMMARY * meant
     for pattern, prior in PRIORS:
         if pattern.search(chunk.page):
             return meant * (max(prior, REFERENCE_FOR_IDENTIFIERS) if query.identifiers else prior)

@@ -8,28 +8,35 @@ import hashlib
 import os
 import shutil
 import socket
+import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import ValidationError
 
 from knowledge.contents import CONTENTS, Contents, chunk_key, page_from_record, page_record
-from knowledge.errors import IndexDamaged, IndexMissing, Refused
-from knowledge.generations import Generations
+from knowledge.errors import IndexDamaged, IndexMissing
+from knowledge.generations import Generations, being_built, rejected_from, rejected_words
 from knowledge.index import write_derived
 from knowledge.manifest import Manifest, changed_files, read_manifest, write_manifest
 from knowledge.models import Chunk, Vectors
+from knowledge.symbols.table import SYMBOLS
 from knowledge.vectors import ChromaServer, DenseIndex, Record
 
 POINTER = "ask-marvin"
 PREFIX = f"{POINTER}-"
+FRESHNESS = f"{PREFIX}freshness"
 MANIFEST_KEY = "manifest"
 # Chroma Cloud takes documents of up to 16,384 bytes, and a character of UTF-8 has up to four.
 PART_CHARS = 4_000
+# A manifest has some kilobytes: a few hundred bytes a source and a line a file.
+MANIFEST_PARTS = 100
 # A build writes its batches seconds apart; one that has been silent for so long was killed.
 ABANDONED = timedelta(minutes=10)
 DOWNLOAD = ".download"
@@ -60,14 +67,42 @@ class ServerGenerations(Generations):
             )
         return int(number)
 
-    def point_to(self, number: int) -> None:
-        self._server.annotate(POINTER, {"generation": number})
+    def rejected(self) -> dict[str, str]:
+        return rejected_from(self._server.note(POINTER).get("rejected", "").split())
+
+    def stored(self) -> list[int]:
+        return sorted(number for number, note in self._notes().items() if "built_at" in note)
+
+    def manifest(self, number: int) -> Manifest:
+        keys = [f"{MANIFEST_KEY}#{part}" for part in range(MANIFEST_PARTS)]
+        parts = self._server.documents(_pages(number), keys)
+        try:
+            return Manifest.model_validate_json("".join(parts[key] for key in keys if key in parts))
+        except ValidationError as error:
+            raise _absent(number) from error
+
+    def size(self, number: int) -> None:
+        """A server does not tell."""
+
+    def point_to(self, number: int, rejected: Mapping[str, str] | None = None) -> None:
+        note = {"generation": number, "rejected": " ".join(rejected_words(rejected or {}))}
+        self._server.annotate(POINTER, note)
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the right to build; Busy also when another host is writing a generation."""
+        with super().lock():
+            for number, note in self._notes().items():
+                if "built_at" not in note:
+                    self._drop_abandoned(number, note)
+            yield
+
+    def holder(self) -> str:
+        unfinished = (note for note in self._notes().values() if "built_at" not in note)
+        elsewhere = (_builder(note) for note in unfinished if _is_elsewhere(note))
+        return super().holder() or next(elsewhere, "")
 
     def begin(self) -> int:
-        """Take the next number; Refused when another host is writing a generation."""
-        for number, note in self._notes().items():
-            if "built_at" not in note:
-                self._drop_abandoned(number, note)
         number = max([*self._notes(), 0]) + 1
         self.building(number).mkdir()
         return number
@@ -89,45 +124,66 @@ class ServerGenerations(Generations):
     def open_vectors(self, number: int) -> DenseIndex:
         return self._server.open(_chunks(number))
 
+    def holds_vectors(self, number: int, chunks: int) -> bool:
+        return self.open_vectors(number).count() == chunks
+
     def seal(self, number: int, manifest: Manifest) -> None:
-        super().seal(number, manifest)
         self._server.add(_pages(number), _parts(MANIFEST_KEY, manifest.model_dump_json()))
-        self._server.annotate(_chunks(number), {"built_at": manifest.built_at.isoformat()})
+        symbols = self.building(number) / SYMBOLS
+        if symbols.exists():
+            self._server.add(_pages(number), _parts(SYMBOLS, symbols.read_text(encoding="utf-8")))
+        note = {"built_at": manifest.built_at.isoformat(), "previous": manifest.previous}
+        # A copy of that number may be left from a build that was killed here, or from another server's life.
+        shutil.rmtree(self.folder(number), ignore_errors=True)
+        super().seal(number, manifest)
+        self._server.annotate(_chunks(number), note)
+
+    def discard(self, number: int) -> None:
+        super().discard(number)
+        self._drop(number)
 
     def ensure(self, number: int) -> None:
         """Fetch the generation's texts and build its keyword index, unless that was done before."""
         built_at = self._server.note(_chunks(number)).get("built_at")
         if built_at is None:
-            raise IndexDamaged(
-                f"The Chroma server has no generation {number}.", "Run: ask-marvin reindex --full"
-            )
+            raise _absent(number)
         if self._cached(number, built_at):
             return
         self._clear_downloads()
         folder = self.root / f"{number}-{os.getpid()}{DOWNLOAD}"
         folder.mkdir(parents=True)
-        write_manifest(folder, self._download(number, folder))
+        try:
+            write_manifest(folder, self._download(number, folder))
+        except (KeyError, TypeError, ValueError, sqlite3.IntegrityError) as error:
+            shutil.rmtree(folder)
+            raise IndexDamaged(
+                f"Generation {number} on the Chroma server cannot be read.", "Run: ask-marvin reindex --full"
+            ) from error
         shutil.rmtree(self.folder(number), ignore_errors=True)
         folder.rename(self.folder(number))
 
     def retire(self, keep: int) -> None:
         super().retire(keep)
-        numbers, live = sorted(self._notes()), self.current()
-        for number in numbers[: -max(keep, 1)]:
-            if number != live:
-                self._drop(number)
+        numbers = self.stored()
+        for number in set(numbers) - self.spared(numbers, keep):
+            self._drop(number)
+
+    def freshness(self) -> str:
+        return str(self._server.note(FRESHNESS).get("freshness", ""))
+
+    def keep_freshness(self, text: str) -> None:
+        self._server.annotate(FRESHNESS, {"freshness": text})
+
+    def before(self, number: int) -> int:
+        return int(self._server.note(_chunks(number)).get("previous", 0))
 
     def _notes(self) -> dict[int, dict[str, Any]]:
         names = {name.removeprefix(PREFIX): name for name in self._server.names() if name.startswith(PREFIX)}
         return {int(number): self._server.note(name) for number, name in names.items() if number.isdecimal()}
 
     def _drop_abandoned(self, number: int, note: dict[str, Any]) -> None:
-        silent = datetime.now(UTC) - datetime.fromisoformat(note["alive_at"])
-        if silent < ABANDONED and note["host"] != socket.gethostname():  # our own host's lock is ours
-            raise Refused(
-                f"The index is already being built by process {note['pid']} on {note['host']}.",
-                "Wait until it is done, then try again.",
-            )
+        if _is_elsewhere(note):
+            raise being_built(_builder(note))
         self._drop(number)
 
     def _drop(self, number: int) -> None:
@@ -148,16 +204,17 @@ class ServerGenerations(Generations):
     def _download(self, number: int, folder: Path) -> Manifest:
         texts = self._texts(_pages(number))
         manifest = Manifest.model_validate_json(texts.pop(MANIFEST_KEY))
-        contents = Contents.create(folder / CONTENTS)
-        for record in texts.values():
-            contents.put(page_from_record(record), [])
-        for batch in self._server.records(_chunks(number)):
-            contents.add_chunks(
-                [_to_chunk(record) for record in batch], {r.key: r.vector.tobytes() for r in batch}
-            )
-        contents.commit()
-        write_derived(folder, contents)
-        contents.close()
+        if symbols := texts.pop(SYMBOLS, ""):
+            (folder / SYMBOLS).write_text(symbols, encoding="utf-8")
+        with closing(Contents.create(folder / CONTENTS)) as contents:
+            for record in texts.values():
+                contents.put(page_from_record(record), [])
+            for batch in self._server.records(_chunks(number)):
+                contents.add_chunks(
+                    [_to_chunk(record) for record in batch], {r.key: r.vector.tobytes() for r in batch}
+                )
+            contents.commit()
+            write_derived(folder, contents)
         return manifest
 
     def _texts(self, name: str) -> dict[str, str]:
@@ -174,12 +231,26 @@ class ServerGenerations(Generations):
                 shutil.rmtree(path)
 
 
+def _absent(number: int) -> IndexDamaged:
+    return IndexDamaged(f"The Chroma server has no generation {number}.", "Run: ask-marvin reindex --full")
+
+
 def _chunks(number: int) -> str:
     return f"{PREFIX}{number}"
 
 
 def _pages(number: int) -> str:
     return f"{PREFIX}{number}-pages"
+
+
+def _is_elsewhere(note: Mapping[str, Any]) -> bool:
+    """Whether another host was writing just now; on our own one it is the lock that tells."""
+    silent = datetime.now(UTC) - datetime.fromisoformat(note["alive_at"])
+    return silent < ABANDONED and note["host"] != socket.gethostname()
+
+
+def _builder(note: Mapping[str, Any]) -> str:
+    return f"process {note['pid']} on {note['host']}"
 
 
 def _alive() -> dict[str, Any]:

@@ -5,9 +5,10 @@ The only module that knows Chroma. It is imported where it is used, since that t
 """
 
 import logging
+import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -33,7 +34,7 @@ COLLECTION = "chunks"
 # Chroma's default: so many vectors wait to be put into its index together.
 WAITING = 100
 # Candidates that the approximate search keeps; twice as many as are asked for find nearly all of the nearest.
-SEARCH_WIDTH = 200
+SEARCH_WIDTH = 400
 # Chroma Cloud takes no more records than this in one request.
 REQUEST_RECORDS = 300
 LISTED = 100
@@ -106,6 +107,20 @@ def open_folder(folder: Path) -> DenseIndex:
             raise
     # Chroma keeps memory and files of a folder until its last client is closed.
     return DenseIndex(collection, str(folder), client.close)
+
+
+def holds(folder: Path, chunks: int) -> bool:
+    """Tell whether a generation's Chroma folder is whole, without Chroma, whose import takes a while.
+
+    Its other files are compared by their checksums; this one changes at each opening.
+    """
+    uri = f"{(folder / 'chroma.sqlite3').absolute().as_uri()}?mode=ro"
+    try:
+        with closing(sqlite3.connect(uri, uri=True)) as database:
+            sound = database.execute("PRAGMA quick_check(1)").fetchall() == [("ok",)]
+            return sound and database.execute("SELECT count(*) FROM embeddings").fetchone() == (chunks,)
+    except sqlite3.DatabaseError:
+        return False
 
 
 @dataclass(frozen=True)
@@ -192,6 +207,13 @@ class ChromaServer:
             yield batch
             offset += len(batch)
 
+    def documents(self, name: str, keys: list[str]) -> dict[str, str]:
+        """Give the texts of those keys that the collection has."""
+        collection = self._collection(name)
+        with _failures(self.where):
+            got = collection.get(ids=keys, include=["documents"])
+        return dict(zip(got["ids"], got["documents"] or [], strict=True))
+
     def open(self, name: str) -> DenseIndex:
         """Open a collection for searching, through this connection."""
         return DenseIndex(self._collection(name), self.where, lambda: None)
@@ -260,19 +282,28 @@ def _folder_client(folder: Path) -> "Client":
 
 
 def _server_options(url: str) -> tuple[str, dict[str, Any]]:
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+        given = parts.port
+    except ValueError:
+        raise _no_address() from None  # The error may show the address, and with it the token.
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise BadInput(
-            "CHROMA_URL is no address of a Chroma server.", "Set it to something like http://host:8000"
-        )
+        raise _no_address()
     secure = parts.scheme == "https"
-    port = parts.port or (443 if secure else 8000)
+    port = given or (443 if secure else 8000)
     options: dict[str, Any] = {"host": parts.hostname, "port": port, "ssl": secure}
     if parts.password:
         options["headers"] = {"x-chroma-token": unquote(parts.password)}
     place = [unquote(part) for part in parts.path.split("/") if part]
     options.update(zip(("tenant", "database"), place, strict=False))
-    return f"{parts.scheme}://{parts.hostname}:{port}", options
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return f"{parts.scheme}://{host}:{port}", options
+
+
+def _no_address() -> BadInput:
+    return BadInput(
+        "CHROMA_URL is no address of a Chroma server.", "Set it to something like http://host:8000"
+    )
 
 
 def _server_client(options: dict[str, Any]) -> "Client":

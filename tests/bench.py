@@ -1,12 +1,16 @@
 """The figures that are promised: `make bench ARGS="--docs FOLDER"`. Measures, prints, asserts nothing.
 
-FOLDER holds Markdown pages; without one a made-up corpus of about the same size is used.
+FOLDER holds Markdown pages, as at Prefect's own documentation; without one a made-up corpus of about the same size
+is used, and nothing is said about quality. QUESTIONS are the shipped ones unless others are given.
 """
 
 import argparse
 import asyncio
+import json
 import os
+import random
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -14,30 +18,46 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import knowledge
 from bot.reindex import Reindexer
 from bot.settings import Settings
-from knowledge.build import BuildReport
 from knowledge.embed import static_embedder
+from knowledge.evaluation import evaluate, load_questions
 from knowledge.library import Library
+from knowledge.report import BuildReport
+from tests.bench_retrieval import BASE_URL, BYTES, ours
 from tests.fakes.slack import FakeSlack
 
-PAGES, SECTIONS, SENTENCES = 950, 8, 14
-WORDS = [
-    "worker",
-    "pool",
-    "deployment",
-    "flow",
-    "task",
-    "run",
-    "queue",
-    "schedule",
-    "state",
-    "server",
-    "docker",
-    "kubernetes",
-    "retry",
-    "cache",
-]
+# About as many chunks as Prefect's documentation has, and as many as a large company's wiki.
+CHUNKS, MANY_CHUNKS = 7_600, 200_000
+SECTIONS, SENTENCES = 12, 9
+# Characters of what is hardly a sentence, and words of what is a whole list of them.
+SHORT, MAX_WORDS = 60, 25
+# How many made-up words there are, the first ones far more often than the last, as in any language.
+MADE_UP_WORDS = 200_000
+SYLLABLES = (
+    "ba",
+    "cre",
+    "dor",
+    "fu",
+    "gli",
+    "ha",
+    "jo",
+    "ker",
+    "lum",
+    "mi",
+    "no",
+    "pra",
+    "qui",
+    "ros",
+    "tu",
+    "vex",
+)
+OWN_WORDS = 12
+GOLDEN = Path(knowledge.__file__).with_name("golden.jsonl")
+GUIDE = Path(knowledge.__file__).with_name("field_guide")
+WAYS = {"bm25": "BM25 alone", "dense": "dense alone", "chroma": "Chroma's default"}
+WAY_WITHIN_S = 1800
 SEARCHES = 200
 SEARCH_PROBES = (
     "what is a workpool",
@@ -70,26 +90,33 @@ def resident_alone(pid: int) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--docs", type=Path, help="a folder of Markdown pages")
+    parser.add_argument("--questions", type=Path, default=GOLDEN, help="a JSON Lines file")
+    parser.add_argument(
+        "--chunks", type=int, default=MANY_CHUNKS, help="of the large made-up corpus; 0: none"
+    )
+    parser.add_argument("--only-large", action="store_true", help="nothing but the large corpus")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="ask-marvin-bench-") as folder:
         root = Path(folder)
-        docs = options.docs or made_up(root / "docs")
-        settings = configure(root, docs.resolve())
-        asyncio.run(measure(settings))
+        if not options.only_large:
+            docs = options.docs or made_up(root / "docs", CHUNKS)
+            asyncio.run(measure(configure(root / "usual", docs.resolve()), options))
+        if options.chunks:
+            docs = made_up(root / "many", options.chunks)
+            asyncio.run(measure_large(configure(root / "large", docs)))
 
 
-def configure(root: Path, docs: Path, **more: str) -> Settings:
+def configure(root: Path, docs: Path) -> Settings:
+    root.mkdir()
     sources = root / "sources.toml"
-    text = (
-        f'[[source]]\nname = "docs"\nkind = "files"\npath = "{docs}"\nbase_url = "https://docs.prefect.io"\n'
+    source = {"name": "docs", "kind": "files", "path": str(docs), "base_url": BASE_URL, "max_pages": 100_000}
+    sources.write_text(
+        "[[source]]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in source.items())
     )
-    sources.write_text(text)
-    return Settings.from_env(
-        {"ASK_MARVIN_HOME": str(root / "home"), "ASK_MARVIN_SOURCES": str(sources), **more}
-    )
+    return Settings.from_env({"ASK_MARVIN_HOME": str(root / "home"), "ASK_MARVIN_SOURCES": str(sources)})
 
 
-async def measure(settings: Settings) -> None:
+async def measure(settings: Settings, options: argparse.Namespace) -> None:
     report, child_peak = await with_peak(lambda: reindex(settings, full=True))
     tell(
         "full index",
@@ -101,7 +128,55 @@ async def measure(settings: Settings) -> None:
     again = await reindex(settings, full=False)
     tell("index with no change", f"{again.pages.unchanged} pages", f"{again.seconds:.1f} s", "")
     search(settings)
+    if options.docs:
+        compare(settings, options, report, child_peak)
     await serve(settings)
+
+
+async def measure_large(settings: Settings) -> None:
+    """The same with a corpus that is as large as one machine may have to bear."""
+    report, child_peak = await with_peak(lambda: reindex(settings, full=True))
+    tell("large: full index", f"{report.chunks} chunks", f"{report.seconds:.0f} s", "")
+    tell("large: its process", "peak resident memory", f"{child_peak:.0f} MB", "")
+    size = sum(file.stat().st_size for file in settings.index_folder.rglob("*") if file.is_file())
+    tell("large: on disk", "", f"{size / BYTES**2:.0f} MB", "")
+    search(settings)
+    tell("large: this process", "resident memory with the index", f"{resident(os.getpid()):.0f} MB", "")
+
+
+def compare(settings: Settings, options: argparse.Namespace, report: BuildReport, peak: float) -> None:
+    """Quality, latency, index time and memory of this project and of what might be set up instead."""
+    library, search_ours = ours(settings.index_folder)
+    scores = evaluate(search_ours, load_questions(options.questions)).model_dump(by_alias=True)
+    library.close()
+    print(f"\n{'':18}  hit@1  hit@5    MRR  median     p95    index    memory")
+    tell_way("ask-marvin", {"seconds": report.seconds, "memory": peak, "scores": scores})
+    for way, name in WAYS.items():
+        tell_way(name, run_way(way, options))
+    print()
+
+
+def run_way(way: str, options: argparse.Namespace) -> dict[str, Any] | str:
+    """Measure it in a process of its own; gives why it cannot be had where it cannot."""
+    command = [sys.executable, "-m", "tests.bench_retrieval", way]
+    command += ["--docs", str(options.docs), "--questions", str(options.questions)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=WAY_WITHIN_S, check=False)
+    if done.returncode:
+        return done.stderr.strip().rpartition("\n")[2]
+    measured: dict[str, Any] = json.loads(done.stdout.rpartition("\n")[2])
+    return measured
+
+
+def tell_way(name: str, measured: dict[str, Any] | str) -> None:
+    if isinstance(measured, str):
+        print(f"{name:18}  cannot be measured here: {measured[:90]}", flush=True)
+        return
+    scores = measured["scores"]
+    shares = f"{scores['hit@1']:.3f}  {scores['hit@5']:.3f}  {scores['mrr']:.3f}"
+    times = f"{scores['latency_ms']['p50']:4.1f} ms {scores['latency_ms']['p95']:4.1f} ms"
+    print(
+        f"{name:18}  {shares} {times} {measured['seconds']:6.1f} s {measured['memory']:6.0f} MB", flush=True
+    )
 
 
 async def reindex(settings: Settings, *, full: bool) -> BuildReport:
@@ -180,20 +255,36 @@ def timed(work: Callable[[], Any]) -> float:
     return time.perf_counter() - began
 
 
-def made_up(folder: Path) -> Path:
-    """Pages about as many and as long as a real documentation's."""
+def made_up(folder: Path, chunks: int) -> Path:
+    """Pages of about so many chunks: sentences of one page of the field guide, half of the words made up.
+
+    Each page has a vocabulary of its own, out of words that are as unevenly frequent as real ones: without,
+    its chunks would be all alike, and searching them would cost what it never costs in earnest.
+    """
     folder.mkdir()
-    for page in range(PAGES):
-        sections = [
-            f"## Section {section}\n\n"
-            + " ".join(
-                f"The {WORDS[(page + s) % len(WORDS)]} number {page} has a {WORDS[(section + s) % len(WORDS)]}."
-                for s in range(SENTENCES)
-            )
-            for section in range(SECTIONS)
+    chance = random.Random(0)
+    texts = [page.read_text() for page in sorted(GUIDE.glob("*.md"))]
+    guide = [[s.split()[:MAX_WORDS] for s in text.split(". ") if len(s) > SHORT] for text in texts]
+    for page in range(-(-chunks // SECTIONS)):
+        topic = chance.choice(guide)
+        own = [
+            f"{chance.choice(SYLLABLES)}{int(MADE_UP_WORDS ** chance.random()):x}" for _ in range(OWN_WORDS)
         ]
-        (folder / f"page-{page}.md").write_text(f"# Page {page}\n\n" + "\n\n".join(sections))
+        sections = [
+            f"## {' '.join(mixed(chance.choice(topic)[:5], own, chance))}\n\n"
+            + ". ".join(" ".join(mixed(chance.choice(topic), own, chance)) for _ in range(SENTENCES))
+            for _ in range(SECTIONS)
+        ]
+        part = folder / f"{page // 1_000}"
+        part.mkdir(exist_ok=True)
+        (part / f"page-{page}.md").write_text(f"# Page {page}\n\n" + "\n\n".join(sections))
     return folder
+
+
+def mixed(sentence: list[str], own: list[str], chance: random.Random) -> list[str]:
+    return [
+        chance.choice(own) if number % 2 else word.strip("#`*|[]()") for number, word in enumerate(sentence)
+    ]
 
 
 def tell(what: str, detail: str, figure: str, wanted: str) -> None:

@@ -8,9 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from knowledge.build import BuildReport, Progress, build
+from knowledge.build import build
+from knowledge.evaluation import EvalQuestion
 from knowledge.models import Embedder, Vectors
+from knowledge.report import BuildReport, Progress
 from knowledge.sources.config import SourceConfig
+from knowledge.symbols.package import Origin
 
 DIMS = 32
 PAGES = {
@@ -59,6 +62,9 @@ def run_build(
     *,
     only: str | None = None,
     full: bool = False,
+    force: bool = False,
+    golden: Sequence[EvalQuestion] = (),
+    prefect: Origin | None = None,
     chroma_url: str | None = None,
     keep: int = 3,
     seen: list[Progress] | None = None,
@@ -72,6 +78,9 @@ def run_build(
             embedder,
             only=only,
             full=full,
+            force=force,
+            golden=golden,
+            prefect=prefect,
             chroma_url=chroma_url,
             keep=keep,
             report=progress.append,

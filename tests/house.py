@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from bot.agent import Question
 from bot.app import App, build
 from bot.events import Answer, Done, Event, TextDelta
 from bot.people import LOCAL, Person
+from bot.question import Question
 from bot.settings import Settings
 from knowledge.build import build as build_index
 from knowledge.embed import static_embedder

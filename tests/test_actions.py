@@ -13,7 +13,6 @@ from tools.cancel import CancelRuns
 from tools.errors import Ambiguous, Changed, NotFound
 from tools.prefect_client import PrefectClient
 from tools.proposal import Proposal
-from tools.reindex import ReindexKnowledge
 from tools.trigger import TriggerRun, typed_parameters
 
 SCHEMA = {
@@ -383,15 +382,3 @@ async def test_runs_or_a_deployment_have_to_be_named(cancel: CancelRuns) -> None
     for arguments in ({}, {"runs": ("a",), "deployment": "b"}):
         with pytest.raises(BadInput, match="either runs or a deployment"):
             await cancel.cancel_runs(**arguments)  # type: ignore[arg-type]
-
-
-# -- reindex_knowledge --
-
-
-async def test_reindexing_is_proposed_for_a_known_source_only() -> None:
-    reindex = ReindexKnowledge(["field-guide", "prefect-docs"])
-    assert (await reindex.reindex_knowledge("prefect-docs")).arguments == {"source": "prefect-docs"}
-    assert (await reindex.reindex_knowledge()).arguments == {"source": None}
-    with pytest.raises(BadInput) as caught:
-        await reindex.reindex_knowledge("prefect-doc")
-    assert "'prefect-docs'" in caught.value.fix

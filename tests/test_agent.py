@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from bot.agent import MAX_ROUNDS
 from bot.events import CardProposed, ToolFinished, ToolStarted
+from bot.loop import MAX_ROUNDS
 from bot.people import Person
 from tests.fakes.model import Fail, FakeModel, Reply, Say
 from tests.house import AppFactory, ask, events_of, model_variables
@@ -216,6 +216,14 @@ async def test_an_empty_question_is_answered_with_what_to_do(app_for: AppFactory
         answer = await ask(app, "   ")
     assert "help" in answer.text
     assert answer.tool_calls == ()
+
+
+@pytest.mark.parametrize("text", ["hi", "Thanks!", "thank you, Marvin", "ok."])
+async def test_without_a_model_small_talk_gets_no_passages(app_for: AppFactory, text: str) -> None:
+    async with app_for() as app:
+        answer = await ask(app, text)
+    assert answer.tool_calls == ()
+    assert "help" in answer.text
 
 
 async def test_a_stack_trace_of_60_kilobytes_is_answered(app_for: AppFactory, model: FakeModel) -> None:

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from knowledge.build import Progress, build
+from knowledge.build import build
 from knowledge.contents import CONTENTS
 from knowledge.errors import BadInput, Refused, Unreachable
 from knowledge.generations import Generations
 from knowledge.library import Library
 from knowledge.models import Embedder, Vectors
+from knowledge.report import Progress
 from knowledge.sources.config import SourceConfig
 from tests.corpora import PAGES, WordEmbedder, run_build, write_pages
 from tests.fakes.website import FakeWebsite, Reply
@@ -299,3 +300,24 @@ async def test_a_page_that_cannot_be_read_keeps_its_old_copy(index_dir: Path, wo
         second = await build(index_dir, [source], words.embedder, report=lambda _: None)
     assert (second.pages.changed, second.pages.failed, second.pages.removed) == (1, 1, 0)
     assert await asyncio.to_thread(first_page, index_dir, words, "stripes") == "zebra"
+
+
+@pytest.mark.parametrize("file", [CONTENTS, "manifest.json", "../current"])
+def test_one_source_alone_is_read_and_the_others_stay_though_what_is_live_cannot_be_read(
+    tmp_path: Path, index_dir: Path, docs: SourceConfig, words: WordEmbedder, file: str
+) -> None:
+    notes = write_pages(tmp_path / "notes")
+    run_build(index_dir, [docs, notes], words.embedder)
+    write_pages(tmp_path / "docs", {"concepts/workers": "# Workers\n\nA worker is a zebra.\n"})
+    run_build(index_dir, [docs, notes], words.embedder)
+    (index_dir / "2" / file).write_bytes(b"broken")
+
+    report = run_build(index_dir, [docs, notes], words.embedder, only="docs")
+    assert (report.generation, report.swapped) == (3, True)
+    library = Library(index_dir, words.embedder)
+    library.open()
+    assert {source.name: source.pages for source in library.status().sources} == {
+        "docs": len(PAGES),
+        "notes": len(PAGES),
+    }
+    library.close()

@@ -10,15 +10,16 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bot.audit import MAX_DETAIL, Audit
-from bot.cards import CUT_OFF, EXPIRY, Card, CardBook, CardState
+from bot.card_table import Card, CardState
+from bot.cards import CUT_OFF, EXPIRY, START_UP, CardBook, StillRunning
 from bot.people import LOCAL, Person
 from bot.performer import Report
 from bot.policy import Policy, Role
 from bot.store import audit, cards, now
-from knowledge.build import Progress
-from knowledge.errors import BadInput, ExpectedError, Refused, Unreachable
+from knowledge.errors import BadInput, Busy, ExpectedError, Refused, Unreachable
+from knowledge.report import Progress
 from tools.errors import Changed, NotFound
-from tools.proposal import Fact, Proposal, Receipt
+from tools.proposal import Detail, Fact, Link, Proposal, Receipt
 
 PATIENCE_S = 20
 THREAD = "T1:C1:1.0"
@@ -48,12 +49,17 @@ class Hands:
     def __init__(self) -> None:
         self.done: list[tuple[Proposal, str, str]] = []
         self.finds: BaseException | None = None
+        self.busy: Busy | None = None
         self.ends: Receipt | BaseException = Receipt(
             ok=True, text="Run brave-bee was created.", url="http://ui/1"
         )
         self.before_check: Callable[[], Awaitable[Any]] | None = None
         self.started = asyncio.Event()
         self.go_on: asyncio.Event | None = None
+
+    async def check_free(self, proposal: Proposal) -> None:
+        if self.busy:
+            raise self.busy
 
     async def recheck(self, proposal: Proposal) -> None:
         if self.before_check:
@@ -392,6 +398,126 @@ async def test_a_check_that_breaks_off_does_nothing_and_is_in_the_audit(
     assert (await now_is(book, card)).state == "open"
     assert hands.done == []
     assert (await decisions(engine, card))[1:] == [(ANN.id, "failed")]
+
+
+# -- the knowledge base: one at a time, and a way back
+
+REINDEX = Proposal(action="reindex_knowledge", title="Fetch all sources again", target="all sources")
+BACK = Proposal(action="rollback_knowledge", title="Go back", target="generation 1")
+IN_USE = Busy("The index is already being built by process 7 on elsewhere.", "Wait.")
+ADMINS = Policy(
+    {Role.ADMIN: frozenset({"U1ANN", "U2BOB"}), Role.OPERATOR: frozenset(), Role.VIEWER: frozenset()}
+)
+
+
+@pytest.fixture
+def admins(engine: AsyncEngine, hands: Hands) -> CardBook:
+    return book_on(engine, hands, ADMINS)
+
+
+async def test_while_the_index_is_built_elsewhere_there_is_no_card(admins: CardBook, hands: Hands) -> None:
+    hands.busy = IN_USE
+    with pytest.raises(StillRunning, match="process 7 on elsewhere") as raised:
+        await admins.propose(REINDEX, ANN, THREAD)
+    assert raised.value.card is None
+
+
+async def test_who_of_the_team_has_begun_is_told_and_the_card_stays_open(
+    admins: CardBook, hands: Hands, engine: AsyncEngine
+) -> None:
+    first, second = [await admins.propose(REINDEX, person, THREAD) for person in (ANN, BOB)]
+    await change(engine, first, state="running", decided_by=ANN.id, decided_at=now())
+    for result in (await press(admins, second, BOB), await press(admins, second, BOB)):
+        assert result.running == await now_is(admins, first)
+        assert ANN.id in result.refusal
+        assert result.card.state == "open"
+    with pytest.raises(StillRunning) as raised:
+        await admins.propose(BACK, BOB, THREAD)
+    assert raised.value.card == await now_is(admins, first)
+    await change(engine, first, state="done")
+    assert (await press(admins, second, BOB)).card.state == "done"
+
+
+async def test_a_card_that_was_cut_off_a_while_ago_holds_up_nobody(
+    admins: CardBook, engine: AsyncEngine
+) -> None:
+    first, second = [await admins.propose(REINDEX, person, THREAD) for person in (ANN, BOB)]
+    await change(engine, first, state="running", decided_by=ANN.id, decided_at=now() - 2 * START_UP)
+    assert (await press(admins, second, BOB)).card.state == "done"
+
+
+async def test_when_somebody_is_quicker_to_build_the_card_is_as_good_as_before(
+    admins: CardBook, hands: Hands, engine: AsyncEngine
+) -> None:
+    card = await admins.propose(REINDEX, ANN, THREAD)
+    hands.ends = IN_USE
+    result = await press(admins, card, ANN)
+    assert "process 7" in result.refusal
+    assert (result.card.state, result.card.decided_by, result.card.decided_at) == ("open", "", None)
+    hands.ends = Receipt(ok=True, text="Done.")
+    assert (await press(admins, card, ANN)).card.state == "done"
+
+
+@pytest.mark.parametrize("short", ["partly", "held_back"])
+async def test_what_fell_short_is_not_called_done(
+    admins: CardBook, hands: Hands, engine: AsyncEngine, short: Any
+) -> None:
+    details = (
+        Detail(text="docs: 12 added", links=(Link(title="New", url="https://x.example/new"),), more=11),
+    )
+    hands.ends = Receipt(ok=short == "partly", text="Not all.", short=short, details=details)
+    card = await admins.propose(REINDEX, ANN, THREAD)
+    result = await press(admins, card, ANN)
+    assert (result.card.state, result.card.details) == (short, details)
+    assert (await decisions(engine, card))[-1] == (ANN.id, short)
+
+
+async def test_a_receipt_with_a_way_back_makes_a_card_in_the_same_message(
+    admins: CardBook, hands: Hands, engine: AsyncEngine
+) -> None:
+    hands.ends = Receipt(ok=True, text="Done.", undo=BACK)
+    card = await admins.propose(REINDEX, ANN, THREAD)
+    await admins.placed(card.id, channel="C1", ts="2.0")
+    undo = (await press(admins, card, ANN)).card.undo
+    assert (undo.proposal, undo.state, undo.undoes) == (BACK, "open", card.id)
+    assert (undo.message_channel, undo.message_ts) == ("C1", "2.0")
+    hands.ends = Receipt(ok=True, text="Generation 1 is live.")
+    result = await press(admins, undo, BOB)
+    assert (result.card.state, result.card.decided_by) == ("done", BOB.id)
+    shown = await admins.in_message(result.card)
+    assert (shown.id, shown.state) == (card.id, "done")
+    assert shown.undo == result.card
+    assert "only once" in (await press(admins, undo, ANN)).refusal
+    assert [decision for _, decision in await decisions(engine, undo)] == [
+        "proposed",
+        "confirmed",
+        "done",
+        "refused",
+    ]
+
+
+async def test_a_way_back_is_closed_when_its_time_is_over(
+    admins: CardBook, hands: Hands, engine: AsyncEngine
+) -> None:
+    hands.ends = Receipt(ok=True, text="Done.", undo=BACK)
+    card = await admins.propose(REINDEX, ANN, THREAD)
+    await admins.placed(card.id, channel="C1", ts="2.0")
+    undo = (await press(admins, card, ANN)).card.undo
+    assert undo.expires_at - now() > EXPIRY
+    await change(engine, undo, expires_at=now())
+    assert [closed.id for closed in await admins.expire_due()] == [undo.id]
+    assert (await admins.in_message(undo)).undo.state == "expired"  # type: ignore[union-attr]
+
+
+async def test_what_nobody_ended_is_closed_as_unclear(
+    admins: CardBook, hands: Hands, engine: AsyncEngine
+) -> None:
+    card = await admins.propose(REINDEX, ANN, THREAD)
+    long_ago = now() - CUT_OFF - timedelta(seconds=1)
+    await change(engine, card, state="running", decided_by=ANN.id, decided_at=long_ago, message_ts="2.0")
+    assert [closed.state for closed in await admins.expire_due()] == ["unclear"]
+    assert await admins.expire_due() == []
+    assert (await decisions(engine, card))[-1] == (ANN.id, "unclear")
 
 
 # -- declining

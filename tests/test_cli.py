@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
+import knowledge
 from tests.prefect_server import is_foreign
 
 TIMEOUT_S = 90
+GUIDE = Path(knowledge.__file__).with_name("field_guide")
 
 
 class Cli:
@@ -114,11 +116,12 @@ def test_reindex_reports_what_it_did(tmp_path: Path) -> None:
     cli = Cli(tmp_path / "fresh", tmp_path)
     report = cli.json("reindex", ASK_MARVIN_SOURCES=str(sources))
     assert report["generation"] == 1
-    assert report["pages"]["added"] == 13
+    pages_in_all = len(list(GUIDE.glob("*.md"))) + 1
+    assert report["pages"]["added"] == pages_in_all
     assert {"changed", "unchanged", "removed", "failed"} < set(report["pages"])
     assert report["chunks"] > 100
     again = cli.run("reindex", ASK_MARVIN_SOURCES=str(sources))
-    assert "13 unchanged" in again.stdout
+    assert f"{pages_in_all} unchanged" in again.stdout
     assert "planet" in cli.run("search", "robots", ASK_MARVIN_SOURCES=str(sources)).stdout
 
 
@@ -209,3 +212,43 @@ def test_a_card_is_confirmed_only_when_asked_for(cli: Cli, tmp_path: Path) -> No
     assert asked["actions"][0]["state"] == "open"
     declined = cli.run("ask", "reindex field-guide")
     assert "Nothing was done" in declined.stdout
+
+
+def questions_file(folder: Path) -> Path:
+    file = folder / "questions.jsonl"
+    rows = [
+        {
+            "id": "1",
+            "question": "what is a work pool?",
+            "kind": "concept",
+            "gold": ["v3/concepts/work-pools"],
+        },
+        {"id": "2", "question": "how do workers poll?", "kind": "howto", "gold": ["v3/concepts/workers"]},
+        {"id": "3", "question": "which cheese goes with a pinot noir?", "kind": "unanswerable"},
+    ]
+    file.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    return file
+
+
+def test_retrieval_is_scored_overall_and_by_kind(cli: Cli, tmp_path: Path) -> None:
+    scored = cli.json("eval", "retrieval", "--questions", str(questions_file(tmp_path)))
+    assert scored["questions"] == 2
+    assert set(scored["kinds"]) == {"concept", "howto"}
+    # Only the field guide is indexed here, whose own pages are left out.
+    assert (scored["hit@1"], [missed["rank"] for missed in scored["missed"]]) == (0.0, [None, None])
+    assert set(scored["latency_ms"]) == {"p50", "p95"}
+
+
+def test_the_line_of_abstaining_is_kept_when_asked_for(cli: Cli, tmp_path: Path) -> None:
+    file = str(questions_file(tmp_path))
+    assert cli.json("eval", "abstention", "--questions", file)["set"] is False
+    curve = cli.json("eval", "abstention", "--questions", file, "--false-alarms", "0", "--set")
+    assert curve["chosen"]["caught"] == 1.0
+    assert curve["chosen"]["false_alarms"] == 0.0
+    kept = json.loads((Path(cli.environ["ASK_MARVIN_HOME"]) / "abstention.json").read_text())
+    assert kept == {"weak_below": curve["chosen"]["weak_below"]}
+
+
+def test_questions_that_cannot_be_read_are_named(cli: Cli) -> None:
+    error = cli.json("eval", "retrieval", "--questions", "nowhere.jsonl", status=2)["error"]
+    assert "nowhere.jsonl" in error["message"]

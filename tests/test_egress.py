@@ -7,15 +7,33 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from bot.egress import SECRET, UNCITED, ZERO_WIDTH, EgressFilter, Links
+from bot.egress import UNCITED, EgressFilter
+from bot.links import Links
+from bot.markup import ZERO_WIDTH
+from bot.masking import SECRET
+from bot.quotations import Quotations
+from bot.symbol_marks import SymbolMarks
+from knowledge.symbols.table import Scope, Symbols
 from tools.redact import redact
 
 DOCS = "https://docs.prefect.io/v3/concepts/work-pools"
 TOKEN = "xoxb-" + "123456789012-1234567890123-abcdefghijklmnopqrstuvwx"
 
 
+# Nothing is known of this one but its name, so that whatever names a symbol is marked.
+BARE_PREFECT = Symbols(version="3.8.8", scopes={"prefect": Scope()})
+PASSAGES = {1: "A work pool is a bridge between orchestration and infrastructure."}
+
+
 def make(*, label: bool = False) -> EgressFilter:
-    return EgressFilter(links=Links([DOCS, f"{DOCS}#types"]), redact=redact, passages=3, label_uncited=label)
+    return EgressFilter(
+        links=Links([DOCS, f"{DOCS}#types"]),
+        redact=redact,
+        passages=3,
+        label_uncited=label,
+        marks=SymbolMarks(BARE_PREFECT),
+        quotations=Quotations(lambda number: PASSAGES.get(number, "")),
+    )
 
 
 def shown(text: str, *, label: bool = False) -> str:
@@ -30,6 +48,8 @@ PIECES = st.sampled_from(
         "<https://evil.example|click>", "https://evil.example/?q=1", "www.evil.example", "<!channel>", "<@U123>", "@here",
         "<", "!", "\\", "\\`", "![p](https://evil.example/p.png)", f" {TOKEN}", "password = ", "hunter2secret", "| a | b |\n",
         "VERDICT: answered", "VER", "- item\n", "# Head\n", "_sigh_", "    ", "\t", ">", "&lt;", "*", "é", "🙂", "evil.example/a",
+        "`prefect deploy`", "PREFECT_FOUND ", "prefect.x ", "prefect worker", " --all ", "`", '"', "“", "”", "> ", "removed ",
+        '"a b c d e f g"', "In Prefect 2, ", "from prefect import x\n",
     ]
 )  # fmt: skip
 TEXTS = st.lists(PIECES | st.text(max_size=8), max_size=25).map("".join)

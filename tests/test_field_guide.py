@@ -1,5 +1,6 @@
 """The field guide: its format, and the pages that come with the package."""
 
+import os
 from collections import Counter
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -81,7 +82,7 @@ async def real_pages() -> list[Page]:
 
 async def test_the_guide_that_comes_with_the_package_is_in_order() -> None:
     pages = await real_pages()
-    assert len(pages) >= 10
+    assert len(pages) >= 40
     for page in pages:
         assert all(chunk.text and chunk.page == page.path for chunk in chunk_page(page))
         assert "Source:" not in page.markdown
@@ -98,3 +99,23 @@ async def test_every_section_of_the_guide_names_an_official_page() -> None:
 async def test_an_alias_leads_to_one_page_of_the_guide() -> None:
     counted = Counter(alias.lower() for page in await real_pages() for alias in page.aliases)
     assert [alias for alias, times in counted.items() if times > 1 or not alias.strip()] == []
+
+
+def official_pages() -> Path:
+    """A folder with Prefect's documentation, named by PREFECT_DOCS or found beside this repository."""
+    beside = Path(__file__).parents[2] / "shared" / "prefect-docs"
+    folder = Path(os.environ.get("PREFECT_DOCS", beside))
+    if not folder.is_dir():
+        pytest.skip("Prefect's documentation is not at hand; PREFECT_DOCS names a folder that has it")
+    return folder
+
+
+async def test_every_page_that_the_guide_cites_exists() -> None:
+    folder = official_pages()
+    cited = {urlsplit(link).path.strip("/") for page in await real_pages() for link in page.metadata["links"]}
+    missing = [
+        path
+        for path in sorted(cited)
+        if not (folder / f"{path}.mdx").is_file() and not (folder / path / "index.mdx").is_file()
+    ]
+    assert missing == []

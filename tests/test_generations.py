@@ -140,3 +140,12 @@ def test_another_layout_is_of_another_kind(tmp_path: Path) -> None:
     assert held.same_kind("words", "c")
     assert not held.model_copy(update={"layout": 0}).same_kind("words", "c")
     assert not held.same_kind("words", "d")
+
+
+def test_who_builds_can_be_asked_without_getting_in_the_way(generations: Generations) -> None:
+    assert generations.holder() == ""
+    with generations.lock():
+        assert f"process {os.getpid()} on " in Generations(generations.root).holder()
+    assert generations.holder() == ""
+    with generations.lock():
+        """Asking has left no lock behind."""

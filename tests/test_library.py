@@ -91,7 +91,11 @@ def test_another_chunker_is_refused(index_dir: Path, words: WordEmbedder) -> Non
 
 @pytest.mark.parametrize("damage", [Path.unlink, truncate, scramble])
 @pytest.mark.parametrize(
-    "file", ["*.bin", "*.pickle", "chroma.sqlite3", "contents.sqlite", "meta.json", "*.store"]
+    "file",
+    [
+        *("*.bin", "*.pickle", "chroma.sqlite3", "contents.sqlite"),
+        *("meta.json", "*.store", "lexicon.json", "manifest.json"),
+    ],
 )
 def test_damage_is_noticed_on_opening(
     index_dir: Path, words: WordEmbedder, file: str, damage: Callable[[Path], None]

@@ -101,3 +101,33 @@ async def test_a_connection_that_breaks_mid_stream_is_told(server: FakeModel, mo
         async for _ in model.stream(QUESTION, [], turn):
             pass
     assert turn.text == "A work po"
+
+
+async def test_a_short_text_is_bounded_and_not_varied(server: FakeModel, model: Model) -> None:
+    server.replies = [Say("one"), Say("two")]
+    turn = await model.complete(QUESTION, max_tokens=50, within_s=5)
+    assert turn.text == "one"
+    assert turn.usage
+    assert (server.requests[0]["max_completion_tokens"], server.requests[0]["temperature"]) == (50, 0)
+    await ask(model)
+    assert server.requests[1]["max_completion_tokens"] > 50
+
+
+async def test_a_short_text_is_bounded_also_where_parameters_are_refused(
+    server: FakeModel, model: Model
+) -> None:
+    server.refused = {
+        "temperature": "temperature is not supported",
+        "max_completion_tokens": "Unrecognized argument: max_completion_tokens",
+    }
+    server.replies = [Say("one")]
+    await model.complete(QUESTION, max_tokens=50, within_s=5)
+    assert server.requests[-1]["max_tokens"] == 50
+    assert "temperature" not in server.requests[-1]
+
+
+async def test_nobody_waits_longer_for_a_short_text_than_was_said(server: FakeModel, model: Model) -> None:
+    held = server.hold()
+    with pytest.raises(Unreachable):
+        await model.complete(QUESTION, max_tokens=50, within_s=0.05)
+    held.set()

@@ -2,8 +2,9 @@
 
 import pytest
 
-from knowledge.markdown import plain, sections, slug, without_targets
+from knowledge.markdown import MAX_HEADING, plain, sections, slug, without_targets
 from knowledge.mdx import clean
+from knowledge.sources.documents import read_document
 
 
 def kinds(markdown: str) -> list[str]:
@@ -210,3 +211,58 @@ def test_padding_of_tables_is_taken_out() -> None:
 def test_many_beginnings_without_an_end_are_only_text(opening: str) -> None:
     # Each was looked for to the end of the page once, which took minutes; the suite's timeout would tell.
     assert sections(without_targets(clean(opening * (400_000 // len(opening)))))
+
+
+BLANKS = " " * 200_000
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (f"# a{BLANKS}b\n\nText.", "Text."),
+        (f"## {'*a ' * 60_000}\n\nText.", "Text."),
+        (f"## {'***a ' * 60_000}\n\nText.", "Text."),
+        (f"## a{BLANKS}{{#b\n\nText.", "Text."),
+        (f"import{BLANKS}x\n\nText.", "Text."),
+        (f"import a{BLANKS}b\n\nText.", "Text."),
+        ("# a\n" * 5_000 + "\nText.", "Text."),
+    ],
+    ids=["a gap in a heading", "stars", "triple stars", "an anchor", "an import", "names", "headings"],
+)
+def test_a_line_of_any_length_is_read_in_no_time(text: str, shown: str) -> None:
+    document = read_document(text, fallback_title="Page")
+    assert sections(document.markdown)[-1].blocks[-1].text.endswith(shown)
+
+
+def test_a_heading_is_cut_before_it_becomes_a_page_of_its_own() -> None:
+    assert len(plain("word " * 100_000)) <= MAX_HEADING
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "date: 2024-13-45",
+        f"a: {'9' * 5_000}",
+        "a: !!int x",
+        "a: !!bool x",
+        "a: !!timestamp x",
+        f"a: {'[' * 200_000}",
+        "a: &a [x, x]\nb: &b [*a, *a]\nopenapi: *b",
+        "a: [",
+    ],
+    ids=["no date", "a huge number", "no number", "no boolean", "no time", "depth", "repetition", "no yaml"],
+)
+def test_front_matter_that_makes_no_sense_leaves_the_page_its_text(value: str) -> None:
+    document = read_document(f"---\n{value}\n---\n\nText.", fallback_title="Page")
+    assert (document.title, document.markdown) == ("Page", "Text.\n")
+
+
+@pytest.mark.parametrize(
+    ("written", "title"), [("3.10", "3.10"), ("null", "Page"), ("", "Page"), ("~", "Page")]
+)
+def test_a_title_in_the_front_matter_is_read_as_it_stands_there(written: str, title: str) -> None:
+    assert read_document(f"---\ntitle: {written}\n---\n\nText.", fallback_title="Page").title == title
+
+
+def test_a_heading_may_be_closed_by_the_sign_that_opens_it() -> None:
+    assert read_document("# Work pools ##  \n\nText.", fallback_title="Page").title == "Work pools"

@@ -91,6 +91,7 @@ def test_who_has_several_roles_has_the_highest(policy_file: Path) -> None:
         ("trigger_run", {Role.OPERATOR, Role.ADMIN}),
         ("cancel_runs", {Role.OPERATOR, Role.ADMIN}),
         ("reindex_knowledge", {Role.ADMIN}),
+        ("rollback_knowledge", {Role.ADMIN}),
         ("an_action_that_nobody_listed", {Role.ADMIN}),
     ],
 )

@@ -12,6 +12,7 @@ import pytest
 from knowledge.embed import static_embedder
 from knowledge.library import Library
 from knowledge.models import Embedder
+from knowledge.sources.config import FIELD_GUIDE
 from tests.prefect_seed import Seed, unique, until
 from tools.catalog import build_toolbox
 from tools.docs import Docs
@@ -22,7 +23,7 @@ from tools.toolbox import Toolbox, ToolOutcome, tool
 @pytest.fixture
 def toolbox(prefect: PrefectClient, tmp_path: Path) -> Toolbox:
     embedder = Embedder("none", lambda texts: np.zeros((len(texts), 1), dtype=np.float32))
-    return build_toolbox(prefect, Library(tmp_path, embedder), ["field-guide"])
+    return build_toolbox(prefect, Library(tmp_path, embedder), [FIELD_GUIDE])
 
 
 async def read(toolbox: Toolbox, name_of_tool: str, /, **arguments: Any) -> Any:

@@ -86,6 +86,16 @@ def pages(passages: list[Passage]) -> list[str]:
     return list(dict.fromkeys(passage.page for passage in passages))
 
 
+def test_a_misspelt_word_is_read_as_the_word_of_a_heading(library: Library) -> None:
+    assert library.search("what are workqueuse")[0].page == "recipes/workqueues"
+    assert library.search("what are artefacts")[0].page == "concepts/artifacts"
+
+
+def test_a_word_that_only_resembles_one_of_a_heading_is_left_as_it_is(library: Library) -> None:
+    query = understand("eating and parting", Lexicon(words=("creating", "starting")), lambda _: False)
+    assert query.text == "eating and parting"
+
+
 @pytest.mark.parametrize(
     ("question", "page"),
     [
@@ -159,7 +169,7 @@ def test_of_a_long_text_both_ends_count() -> None:
 
 
 def test_the_work_of_a_query_is_bounded() -> None:
-    query = understand(" ".join(f"word{number}" for number in range(5_000)), Lexicon())
+    query = understand(" ".join(f"word{number}" for number in range(5_000)), Lexicon(), lambda _: True)
     assert len(query.stems) <= MAX_STEMS
     assert len(query.text) <= MAX_CHARS
 

@@ -18,6 +18,7 @@ EVERYTHING = {
     "OPENAI_BASE_URL": "http://127.0.0.1:11434/v1",
     "DATABASE_URL": f"postgresql://marvin:{SECRET}@127.0.0.1/marvin",
     "CHROMA_URL": "http://127.0.0.1:8000",
+    "GITHUB_TOKEN": "ghp_1",
     "ASK_MARVIN_HOME": "/var/lib/ask-marvin",
     "ASK_MARVIN_SOURCES": "/etc/sources.toml",
     "ASK_MARVIN_POLICY": "/etc/policy.toml",

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.cards import Card, CardState
+from bot.card_table import Card, CardState
 from bot.events import Answer, Citation
 from bot.slack.blocks import (
     Message,
@@ -23,7 +23,7 @@ from bot.slack.card_blocks import HEADINGS, card_message
 from bot.slack.mrkdwn import escape, link, plain_text, sections_of, shorten, to_mrkdwn
 from tests.fakes.slack_blocks import check_message_blocks
 from tests.fakes.slack_world import read
-from tools.proposal import Fact, Proposal
+from tools.proposal import Detail, Fact, Link, Proposal
 
 PAGE = "https://docs.prefect.io/v3/concepts/work-pools"
 EVIL = "<!channel> <@U01ADA> @here *bold* <https://evil.example|click> & `x`"
@@ -176,6 +176,8 @@ def test_plain_text_has_the_words_without_the_markup() -> None:
 @settings(deadline=None, max_examples=60)
 @given(st.text(st.sampled_from("a&<> \n`*-|"), max_size=9_000))
 def test_sections_hold_all_the_words(markdown: str) -> None:
+    # What follows the mark of a fence is no word: it names a language.
+    markdown = markdown.replace("```", "``a")
     texts = sections_of(markdown)
     assert all(0 < len(text) <= 3_000 for text in texts)
     assert "".join(texts).count("a") - "".join(texts).count("&a") == markdown.count("a")
@@ -275,6 +277,81 @@ def test_slack_takes_every_card(facts: list[Fact], words: str, state: CardState)
     message = card_message(card(state, facts=tuple(facts), title=words, target=words, outcome=words))
     check_message_blocks(message.blocks)
     assert 0 < len(message.text) <= 3_000
+
+
+# -- what came of a card, and the way back
+
+details = st.builds(
+    Detail,
+    text=st.text(max_size=3_000),
+    links=st.lists(
+        st.builds(
+            Link,
+            title=st.text(max_size=200),
+            url=st.sampled_from(["", PAGE, "https://x.example/" + "y" * 2_000, "javascript:alert(1)"]),
+        ),
+        max_size=6,
+    ).map(tuple),
+    more=st.integers(0, 5_000),
+)
+
+
+@settings(deadline=None, max_examples=80)
+@given(st.lists(details, max_size=40), st.text(max_size=3_000), st.sampled_from(list(HEADINGS)))
+def test_slack_takes_every_report_with_its_way_back(
+    found: list[Detail], words: str, state: CardState
+) -> None:
+    facts = (Fact(label="From", value=words), Fact(label="To", value=words))
+    undo = card(state, facts=facts, action="rollback_knowledge", target=words or "x", outcome=words)
+    done = card(
+        "done",
+        action="reindex_knowledge",
+        outcome=words,
+        details=tuple(found),
+        undo=replace(undo, id="card-2"),
+    )
+    check_message_blocks(card_message(done).blocks)
+
+
+def test_a_report_names_a_few_pages_and_counts_the_others() -> None:
+    pages = (Link(title="a|b> <!channel>", url=PAGE), Link(title="No address"))
+    told = card("done", details=(Detail(text="docs: 14 added", links=pages, more=12), Detail(text="41 s")))
+    words = seen(card_message(told))
+    assert f"• docs: 14 added: <{PAGE}|a¦b&gt; &lt;!channel&gt;>, No address and 12 more\n• 41 s" in words
+
+
+def test_a_report_that_is_too_long_says_so() -> None:
+    told = card("done", details=tuple(Detail(text="x" * 1_400) for _ in range(10)))
+    assert "… and 7 more lines, not shown here" in seen(card_message(told))
+
+
+@pytest.mark.parametrize("state", ["done", "failed", "held_back", "partly", "unclear"])
+def test_how_the_index_stood_before_is_not_shown_when_it_is_over(state: CardState) -> None:
+    ended = card(
+        state, action="reindex_knowledge", facts=(Fact(label="Meanwhile", value="the present index"),)
+    )
+    assert "the present index" not in seen(card_message(ended)).replace(HEADINGS[state], "")
+
+
+def test_what_overrides_a_safeguard_is_red_and_says_so() -> None:
+    confirm, _ = buttons(card_message(card(action="reindex_knowledge", dangerous=True)))
+    assert (confirm["style"], confirm["text"]["text"]) == ("danger", "Confirm, even if worse")
+
+
+def test_a_way_back_that_was_taken_is_read_before_what_it_took_back() -> None:
+    undo = card("done", action="rollback_knowledge", decided_by="U02", outcome="Generation 1 is live.")
+    words = seen(
+        card_message(card("done", action="reindex_knowledge", outcome="Generation 2 is live.", undo=undo))
+    )
+    assert words.index("↩️ *Rolled back* · <@U02>\nGeneration 1 is live.") < words.index(
+        "Generation 2 is live."
+    )
+
+
+def test_a_way_back_whose_time_is_over_names_the_command() -> None:
+    late = card_message(card("done", action="reindex_knowledge", undo=card("expired")))
+    assert buttons(late) == []
+    assert "`rollback`" in seen(late)
 
 
 # -- progress

@@ -1,10 +1,12 @@
 """A folder of documents as a source, and sources.toml."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from knowledge.errors import BadInput
 from knowledge.models import Page
@@ -262,6 +264,60 @@ def test_a_file_may_leave_the_field_guide_out(tmp_path: Path) -> None:
     assert [source.name for source in load_sources(file)] == ["a"]
 
 
+def _site(more: str) -> str:
+    return f'[[source]]\nname = "a"\nkind = "website"\nbase_url = "https://a.example"\n{more}\n'
+
+
+def _github(more: str, name: str = "a") -> str:
+    return f'[[source]]\nname = "{name}"\nkind = "github"\n{more}\n'
+
+
+@pytest.mark.parametrize(
+    ("said", "means"),
+    [
+        ("30m", timedelta(minutes=30)),
+        ("6h", timedelta(hours=6)),
+        ("1d", timedelta(days=1)),
+        ("2w", timedelta(14)),
+    ],
+)
+def test_each_source_has_an_interval_of_its_own(tmp_path: Path, said: str, means: timedelta) -> None:
+    file = tmp_path / "sources.toml"
+    file.write_text(_site(f'every = "{said}"') + _github('repo = "acme/flow"', "b"))
+    assert [source.every for source in load_sources(file)] == [None, means, None]
+
+
+def test_the_token_is_for_github_sources_that_use_it(tmp_path: Path) -> None:
+    file = tmp_path / "sources.toml"
+    public = 'repo = "a/b"\nuse_token = false\napi_url = "http://github.example/api/v3"'
+    file.write_text(_site("") + _github('repo = "acme/flow"', "b") + _github(public, "c"))
+    tokens = [source.token for source in load_sources(file, github_token=SecretStr("ghp_1"))]
+    assert tokens == [None, None, SecretStr("ghp_1"), None]
+
+
+@pytest.mark.parametrize(
+    ("api_url", "said"),
+    [
+        ("https://github.example.com/api/v3", "GITHUB_TOKEN would go to all of them"),
+        ("http://api.github.com", "GITHUB_TOKEN would go to all of them"),
+    ],
+)
+def test_a_token_is_not_sent_to_two_servers(tmp_path: Path, api_url: str, said: str) -> None:
+    file = tmp_path / "sources.toml"
+    file.write_text(_github('repo = "a/b"') + _github(f'repo = "a/b"\napi_url = "{api_url}"', "b"))
+    assert len(load_sources(file)) == 3
+    with pytest.raises(BadInput, match=said) as failure:
+        load_sources(file, github_token=SecretStr("ghp_1"))
+    assert "use_token = false" in failure.value.fix
+
+
+def test_a_token_is_not_sent_in_clear(tmp_path: Path) -> None:
+    file = tmp_path / "sources.toml"
+    file.write_text(_github('repo = "a/b"\napi_url = "http://github.example.com/api/v3"'))
+    with pytest.raises(BadInput, match="unencrypted to http://github"):
+        load_sources(file, github_token=SecretStr("ghp_1"))
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -282,8 +338,19 @@ def test_a_file_may_leave_the_field_guide_out(tmp_path: Path) -> None:
         ),
         pytest.param(
             '[[source]]\nname = "a"\nkind = "website"\nbase_url = "https://a"\ntoken = "s3cret"\n',
-            "token",
-            id="extra key",
+            "holds a token",
+            id="token in the file",
+        ),
+        pytest.param(_site('every = "often"'), "30m, 6h or 1d", id="interval in words"),
+        pytest.param(_site('every = "1m"'), "has to be from 5m to 365d", id="too often"),
+        pytest.param(_site("every = 6"), "has to be from 5m to 365d", id="interval without unit"),
+        pytest.param(_site('repo = "acme/flow"'), "and no other, needs `repo`", id="repo of a website"),
+        pytest.param('[[source]]\nname = "a"\nkind = "github"\n', "needs `repo`", id="github without repo"),
+        pytest.param(_github('repo = "flow"'), "source 1, repo", id="repo without owner"),
+        pytest.param(_github('repo = "a/b"\nwhat = ["pulls"]'), "source 1, what.0", id="unknown part"),
+        pytest.param(_github('repo = "a/b"\nwhat = []'), "source 1, what", id="no part"),
+        pytest.param(
+            _github('repo = "a/b"\napi_url = "github.example.com"'), "https://", id="no API address"
         ),
         pytest.param("[[source]]\nname = 'A b'\nkind = 'field_guide'\n", "name", id="name with a space"),
         pytest.param("sources = []\n", "may hold only", id="misspelt table"),
@@ -309,3 +376,27 @@ def test_a_wrong_file_is_one_clear_sentence(tmp_path: Path, text: str, said: str
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"nowhere\.toml.*ASK_MARVIN_SOURCES"):
         load_sources(tmp_path / "nowhere.toml")
+
+
+@pytest.mark.parametrize("line", [f"`a{' ' * 200_000}<x", ":a" * 100_000, f":a:`{' ' * 200_000}x"])
+def test_a_line_of_any_length_is_read_in_restructured_text(line: str) -> None:
+    assert markdown_from_rst(f"{line}\n\nSee :ref:`pools <x>`.").endswith("\n\nSee `pools`.\n")
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://[",
+        "https://",
+        "https://host:abc",
+        "https://host:99999",
+        "http://a b",
+        "https://me:hunter2@host",
+    ],
+)
+def test_an_address_that_is_none_or_holds_a_password_is_refused(tmp_path: Path, address: str) -> None:
+    path = tmp_path / "sources.toml"
+    path.write_text(f'[[source]]\nname = "docs"\nkind = "website"\nbase_url = "{address}"\n')
+    with pytest.raises(BadInput, match=r"sources\.toml: source 1, base_url: ") as refused:
+        load_sources(path)
+    assert "hunter2" not in str(refused.value)

@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import json
 import socket
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
@@ -159,7 +160,7 @@ async def test_addresses_elsewhere_are_not_read(site: FakeWebsite) -> None:
         site.put("/docs/a.md", "text")
         found = await pages(site, base_url=f"{site.url}/docs")
         assert {path: page.url for path, page in found.items()} == {"a": f"{site.url}/docs/a"}
-        assert site.paths == ["/robots.txt", "/docs/llms.txt", "/docs/a.md"]
+        assert site.paths == ["/robots.txt", "/docs/llms.txt", "/docs/docs.json", "/docs/a.md"]
         assert other.paths == []
 
 
@@ -177,6 +178,50 @@ async def test_redirects_stay_on_the_host(site: FakeWebsite) -> None:
     assert outcomes["p1"] == FailedPage("p1", "redirects to another host, localhost")
     assert isinstance(outcomes["p3"], FailedPage)
     assert outcomes["p2"] == FailedPage("p2", "redirects more than 5 times")
+
+
+@pytest.mark.parametrize("named", ["/v3/start", "/v3/start/", "/v3/start/index", "/v3/start.md"])
+async def test_a_page_with_pages_below_it_is_their_index_however_the_site_names_it(
+    site: FakeWebsite, named: str
+) -> None:
+    locations = "".join(
+        f"<loc>{site.url}{path}</loc>" for path in (named, "/v3/start/install", "/v3/starter")
+    )
+    site.put("/sitemap.xml", f"<urlset>{locations}</urlset>")
+    for path in (named, "/v3/start/install", "/v3/starter"):
+        site.put(path, "<main><p>text</p></main>", content_type="text/html")
+    assert sorted(await pages(site)) == ["v3/start/index", "v3/start/install", "v3/starter"]
+
+
+async def test_an_index_that_is_listed_twice_is_read_once(site: FakeWebsite) -> None:
+    site.put("/llms.txt", "[a](/start.md) [b](/start/index.md) [c](/start/install.md)")
+    for name in ("start", "start/index", "start/install"):
+        site.put(f"/{name}.md", "text", content_type=MARKDOWN)
+    assert sorted(await pages(site)) == ["start/index", "start/install"]
+
+
+async def test_the_sites_redirects_give_pages_their_old_addresses(site: FakeWebsite) -> None:
+    put_pages(site, 2)
+    rows = [
+        {"source": "/old", "destination": f"{site.url}/p0"},
+        {"source": "/older", "destination": "/old#part"},
+    ]
+    site.put("/docs.json", json.dumps({"redirects": rows}))
+    assert {path: page.metadata for path, page in (await pages(site)).items()} == {
+        "p0": {"old_paths": ["old", "older"]},
+        "p1": {},
+    }
+
+
+async def test_redirects_that_cannot_be_read_are_done_without(site: FakeWebsite) -> None:
+    put_pages(site, 1)
+    for reply in (Reply(status=500), Reply(b"<html>not found</html>"), Reply(b'{"redirects": 3}')):
+        site.always("/docs.json", reply)
+        assert list(await pages(site)) == ["p0"]
+    site.put("/robots.txt", "User-agent: *\nDisallow: /docs.json\n")
+    site.requests.clear()
+    assert list(await pages(site)) == ["p0"]
+    assert "/docs.json" not in site.paths
 
 
 async def test_a_page_that_is_held_is_asked_for_changes_only(site: FakeWebsite) -> None:
@@ -285,7 +330,7 @@ async def test_the_crawl_delay_is_kept_within_reason(site: FakeWebsite, said: st
     put_pages(site, 1)
     site.put("/robots.txt", said)
     async with httpx.AsyncClient() as client:
-        polite = Site(client, config(site))
+        polite = Site(client, site.url, timeout=5.0)
         await discover(polite, config(site))
     assert polite.delay == delay
 
@@ -416,3 +461,38 @@ def test_html_becomes_markdown() -> None:
 )
 def test_broken_html_is_read_as_far_as_it_goes(text: str) -> None:
     assert read_html(text).markdown.endswith("\n")
+
+
+@pytest.mark.parametrize("charset", ["undefined", "idna", "punycode", "base64", "no-such"])
+async def test_an_encoding_that_reads_no_text_is_taken_for_utf_8(site: FakeWebsite, charset: str) -> None:
+    site.put("/llms.txt", "- [One](/one.md)")
+    site.put("/one.md", "# Eins\n\nGrüße.", content_type=f"text/markdown; charset={charset}")
+    assert (await pages(site))["one"].markdown == "Grüße.\n"
+
+
+async def test_a_time_to_wait_that_is_no_number_is_not_waited(site: FakeWebsite) -> None:
+    site.put("/llms.txt", "- [One](/one.md)")
+    site.put("/one.md", "# One\n\nText.", content_type=MARKDOWN)
+    site.queue("/one.md", Reply(status=429, headers={"retry-after": "²"}))
+    assert (await pages(site))["one"].markdown == "Text.\n"
+
+
+@pytest.mark.parametrize(
+    ("path", "listed"),
+    [
+        ("/llms.txt", f"{'[' * 300_000}\n- [One](/one.md)"),
+        ("/llms.txt", f"{'[](' * 100_000}\n- [One](/one.md)"),
+        ("/sitemap.xml", f"<loc>{' ' * 300_000}< <loc> /one.md </loc>"),
+        ("/sitemap.xml", "<loc> <![CDATA[ /one.md ]]></loc>"),
+    ],
+    ids=["brackets", "half links", "a gap", "as CDATA"],
+)
+async def test_a_list_with_a_line_of_any_length_is_read(site: FakeWebsite, path: str, listed: str) -> None:
+    site.put(path, listed.replace("/one.md", f"{site.url}/one.md"))
+    site.put("/one.md", "# One\n\nText.", content_type=MARKDOWN)
+    assert list(await pages(site)) == ["one"]
+
+
+def test_lists_in_lists_do_not_make_a_page_longer_without_end() -> None:
+    text = "<ul><li>word" * 3_000
+    assert len(read_html(text).markdown) < 30 * len(text)

@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 from knowledge.errors import Unreachable
 from knowledge.library import Library
 from knowledge.models import Embedder
+from knowledge.sources.config import FIELD_GUIDE
 from tools.catalog import build_toolbox
 from tools.errors import Ambiguous, Changed
 from tools.prefect_client import PrefectClient
@@ -20,7 +21,7 @@ READ = [
     *("explain_infrastructure", "list_deployments", "describe_deployment", "list_flow_runs"),
     *("describe_flow_run", "read_logs", "list_automations", "list_concurrency_limits", "list_events"),
 ]
-WRITE = ["trigger_run", "cancel_runs", "reindex_knowledge"]
+WRITE = ["trigger_run", "cancel_runs", "reindex_knowledge", "rollback_knowledge"]
 
 
 class Row(BaseModel):
@@ -235,7 +236,7 @@ async def test_a_changed_state_refuses_the_confirmation(toolbox: Toolbox) -> Non
 async def catalog(tmp_path: Path) -> Any:
     embedder = Embedder("none", lambda texts: np.zeros((len(texts), 1), dtype=np.float32))
     async with PrefectClient(None) as prefect:
-        yield build_toolbox(prefect, Library(tmp_path, embedder), ["field-guide"])
+        yield build_toolbox(prefect, Library(tmp_path, embedder), [FIELD_GUIDE])
 
 
 def test_the_catalog_has_every_tool_by_its_name(catalog: Toolbox) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from knowledge.library import Library
+from knowledge.sources.config import SourceConfig
 from tools.automations import Automations
 from tools.cancel import CancelRuns
 from tools.concurrency import ConcurrencyLimits
@@ -13,6 +14,7 @@ from tools.infrastructure import InfrastructureReader
 from tools.logs import LogReader
 from tools.prefect_client import PrefectClient
 from tools.reindex import ReindexKnowledge
+from tools.rollback import RollbackKnowledge
 from tools.runs import Runs
 from tools.toolbox import Toolbox, tool
 from tools.trigger import TriggerRun
@@ -20,10 +22,10 @@ from tools.work_pools import WorkPools
 from tools.workspace import Workspace
 
 
-def build_toolbox(prefect: PrefectClient, library: Library, sources: Sequence[str]) -> Toolbox:
+def build_toolbox(prefect: PrefectClient, library: Library, sources: Sequence[SourceConfig]) -> Toolbox:
     """Every tool. `PrefectClient(None)` is fine: the Prefect tools then say that nothing is connected.
 
-    `sources` are the names that `reindex_knowledge` accepts.
+    `sources` are those that `reindex_knowledge` can read again.
     """
     docs, pools, deployments, runs = Docs(library), WorkPools(prefect), Deployments(prefect), Runs(prefect)
     trigger, cancel = TriggerRun(prefect), CancelRuns(prefect)
@@ -45,6 +47,7 @@ def build_toolbox(prefect: PrefectClient, library: Library, sources: Sequence[st
             tool(Events(prefect).list_events),
             tool(trigger.trigger_run, action=trigger),
             tool(cancel.cancel_runs, action=cancel),
-            tool(ReindexKnowledge(sources).reindex_knowledge, writes=True),
+            tool(ReindexKnowledge(sources, library).reindex_knowledge, writes=True),
+            tool(RollbackKnowledge(library).rollback_knowledge, writes=True),
         ]
     )

@@ -16,6 +16,7 @@ PAGE_CHARS = 12_000
 
 class SearchResult(Result):
     passages: list[Passage]
+    weak: bool = Field(description="true when probably none of these passages answers the question")
 
 
 class PageSlice(Result):
@@ -45,8 +46,8 @@ class Docs:
 
         Ask for one thing at a time, with Prefect's own words (work pool, worker, deployment) if known.
         """
-        passages = await asyncio.to_thread(self._library.search, question, top)
-        return SearchResult(passages=passages)
+        found = await asyncio.to_thread(self._library.find, question, top)
+        return SearchResult(passages=found.passages, weak=found.weak)
 
     async def read_page(
         self,

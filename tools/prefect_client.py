@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from tools import models
 from tools.connection import PrefectConnection
+from tools.errors import NotFound
 from tools.links import Links
 from tools.prefect_http import PAGE_SIZE, Json, PrefectHttp
 
@@ -94,6 +95,23 @@ class PrefectClient:
 
     async def count_deployments(self, filters: Filters | None = None) -> int:
         return int(await self._http.json("POST", "deployments/count", _body(filters)))
+
+    async def put_flow(self, name: str) -> models.Flow:
+        """The flow of that name, made when there is none."""
+        return self._http.parse(await self._http.checked("POST", "flows/", {"name": name}), models.Flow)
+
+    async def put_deployment(self, body: Json) -> models.Deployment:
+        """Creates it, or replaces the one with the same flow and name, schedules included."""
+        return self._http.parse(await self._http.checked("POST", "deployments/", body), models.Deployment)
+
+    async def has_block(self, type_slug: str, name: str) -> bool:
+        """Whether there is a block document of that type and name; what it holds is not asked for."""
+        path = f"block_types/slug/{_q(type_slug)}/block_documents/name/{_q(name)}"
+        try:
+            await self._http.checked("GET", path)
+        except NotFound:
+            return False
+        return True
 
     async def create_flow_run(
         self, deployment_id: str, body: Json, *, key: str

@@ -1,6 +1,6 @@
 """What an action tool gives back: a proposal for a person to confirm, and later its receipt."""
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -33,6 +33,28 @@ class Proposal(BaseModel):
     """All that performing it needs: ids and values, nothing left to look up by name."""
     fingerprint: str = ""
     """A hash of the live state that the proposal rests on; another one at the click refuses it."""
+    dangerous: bool = False
+    """It overrides a safeguard."""
+
+
+class Link(BaseModel):
+    """Something that a receipt names, and where to look at it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    title: str
+    url: str = ""
+
+
+class Detail(BaseModel):
+    """One line of a receipt below its text, and the first few of the things that it is about."""
+
+    model_config = ConfigDict(frozen=True)
+
+    text: str
+    links: tuple[Link, ...] = ()
+    more: int = 0
+    """How many there are beside those that are named."""
 
 
 class Receipt(BaseModel):
@@ -46,3 +68,9 @@ class Receipt(BaseModel):
     url: str = ""
     flow_run_ids: tuple[str, ...] = ()
     """The runs to follow to their end."""
+    short: Literal["", "partly", "held_back"] = ""
+    """How it fell short where plain success or failure would mislead: some of it failed, or it was done and
+    is not in use."""
+    details: tuple[Detail, ...] = ()
+    undo: Proposal | None = None
+    """What takes it back, offered below the receipt."""

@@ -152,7 +152,7 @@ class Toolbox:
             await action.recheck(proposal)
 
     async def perform(self, proposal: Proposal, *, key: str, actor: str) -> Receipt:
-        """Carries out a confirmed proposal. `reindex_knowledge` is not carried out here."""
+        """Carries out a confirmed proposal, unless it is about the knowledge base: that is not done here."""
         action = self.tools[proposal.action].action
         if action is None:
             raise LookupError(f"{proposal.action} is carried out by its caller")

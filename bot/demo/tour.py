@@ -15,14 +15,14 @@ from datetime import UTC, datetime, timedelta
 from rich.console import Console
 
 from bot.app import App, build, make_library
+from bot.build_receipt import in_words
 from bot.demo.server import DemoPrefect
 from bot.events import Answer
-from bot.performer import in_words
 from bot.reindex import Reindexer, open_or_build
 from bot.settings import Settings
 from bot.terminal import Terminal
-from knowledge.build import BuildReport
 from knowledge.errors import ExpectedError, Unreachable
+from knowledge.report import BuildReport
 from knowledge.sources.config import load_sources
 
 # The whole documentation is fetched beside the tour; a site that is slow to answer is left for `reindex`.

@@ -121,15 +121,28 @@ def footer(answer: Answer, model: str = "") -> str:
     return f"Written by {model or 'a model'}{source}; it can be wrong{took}"
 
 
-def progress_message(title: str, *, done: int, total: int, detail: str = "") -> Message:
-    """A message that is rewritten while something long goes on; `total` 0: not known yet."""
+def plain_message(text: str) -> Message:
+    """A sentence, shown as it is but for code in backticks."""
+    return mrkdwn_message(escape(text))
+
+
+def mrkdwn_message(mrkdwn: str) -> Message:
+    return Message(mrkdwn, [{"type": "section", "text": _mrkdwn(mrkdwn)}])
+
+
+def progress_message(title: str, *, done: int, total: int, detail: str = "", below: str = "") -> Message:
+    """A message that is rewritten while something long goes on; `total` 0: not known yet.
+
+    `below` is a small grey line, in mrkdwn.
+    """
     share = min(done / total, 1.0) if total else 0.0
     filled = round(share * BAR_CELLS)
     counted = f"`{'█' * filled}{'░' * (BAR_CELLS - filled)}` {share:.0%}" if total else "`…`"
     lines = [f"*{escape(title)}*", counted, *([escape(detail)] if detail else [])]
     text = {"type": "mrkdwn", "text": shorten("\n".join(lines), CONTEXT_CHARACTERS), "verbatim": True}
     words = f"{title}: {share:.0%}" if total else title
-    return Message(shorten(escape(words), CONTEXT_CHARACTERS), [{"type": "section", "text": text}])
+    blocks: list[Block] = [{"type": "section", "text": text}, *([context(below)] if below else [])]
+    return Message(shorten(escape(words), CONTEXT_CHARACTERS), blocks)
 
 
 def plainer(message: Message) -> list[Message]:

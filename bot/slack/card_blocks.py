@@ -7,15 +7,18 @@ preformatted text, or escaped. Nothing in them becomes a link or calls anybody.
 import re
 from datetime import UTC, datetime
 
-from bot.cards import Card, CardState
-from bot.slack.blocks import Block, Message, context
+from bot.card_table import Card, CardState
+from bot.performer import KNOWLEDGE
+from bot.slack.blocks import Block, Message, context, mrkdwn_message
 from bot.slack.incoming import CONFIRM, DECLINE
 from bot.slack.mrkdwn import escape, link, shorten
-from tools.proposal import Fact
+from bot.slack.receipt_blocks import details_blocks, undo_blocks
+from tools.proposal import Fact, Proposal
 
 # What the buttons say; `Cancel` alone would be misread where cancelling is what the card does.
-BUTTONS = {"cancel_runs": ("Cancel the runs", "Leave them")}
+BUTTONS = {"cancel_runs": ("Cancel the runs", "Leave them"), "rollback_knowledge": ("Roll back", "Leave it")}
 DEFAULT_BUTTONS = ("Confirm", "Cancel")
+OVERRIDING = "Confirm, even if worse"
 # Stops or holds up something that runs: the button is red.
 DANGEROUS = frozenset({"cancel_runs", "pause_deployment", "pause_work_pool", "set_schedule_active"})
 
@@ -23,6 +26,8 @@ HEADINGS: dict[CardState, str] = {
     "open": "Waiting for somebody to confirm",
     "running": "Confirmed, being done",
     "done": "Done",
+    "partly": "Done in part",
+    "held_back": "Not made live; the present index stays",
     "failed": "Failed",
     "declined": "Cancelled, nothing was done",
     "expired": "Expired, nothing was done",
@@ -33,6 +38,8 @@ ICONS: dict[CardState, str] = {
     "open": "⏳",
     "running": "⚙️",
     "done": "✅",
+    "partly": "⚠️",
+    "held_back": "✋",
     "failed": "❌",
     "declined": "🚫",
     "expired": "⌛",
@@ -56,12 +63,27 @@ _USER = re.compile(r"[UW][A-Z0-9]{2,}")
 def card_message(card: Card) -> Message:
     """The card as it stands: with buttons while it is open, with its outcome after that."""
     title = card.proposal.title
-    blocks = [_headline(card), *_facts(card.proposal.facts)]
+    blocks = [_headline(card)]
     if card.state == "open":
-        blocks += [context(_asked(card)), _buttons(card)]
+        blocks += [*_facts(card.proposal.facts), context(_asked(card)), _buttons(card)]
     else:
-        blocks += [_outcome(card)]
+        # How the index stood before it was changed would be taken for how it is now.
+        blocks += [] if card.proposal.action in KNOWLEDGE else _facts(card.proposal.facts)
+        told = [_outcome(card), *details_blocks(card.details)]
+        undo = undo_blocks(card.undo, person(card.undo.decided_by)) if card.undo else []
+        # What came last is read first.
+        blocks += [*undo, *told] if card.undo and card.undo.decided_by else [*told, *undo]
     return Message(shorten(escape(f"{ICONS[card.state]} {title}"), SECTION_CHARACTERS), blocks)
+
+
+def running_message(card: Card, url: str) -> Message:
+    """Who is at it and since when, for somebody else who wanted the same; `url` leads to the progress."""
+    since = f" since {clock_time(card.decided_at)}" if card.decided_at else ""
+    title = _bold(shorten(escape(card.proposal.title), 300))
+    look = f" {link(url, 'See how far it is')}, and try" if url else " Try"
+    return mrkdwn_message(
+        f"⚙️ {person(card.decided_by)} has been at it{since}: *{title}*.{look} again when it is done."
+    )
 
 
 def _headline(card: Card) -> Block:
@@ -79,13 +101,13 @@ def _bold(escaped: str) -> str:
 
 
 def _asked(card: Card) -> str:
-    return f"Asked by {person(card.asked_by)} · {_expiry(card.expires_at)}"
+    return f"Asked by {person(card.asked_by)} · expires at {clock_time(card.expires_at)}"
 
 
-def _expiry(at: datetime) -> str:
+def clock_time(at: datetime) -> str:
     """In the reader's own time zone, which Slack fills in; the words after the bar are for old clients."""
     fallback = at.astimezone(UTC).strftime("%H:%M UTC")
-    return f"expires at <!date^{int(at.timestamp())}^{{time}}|{fallback}>"
+    return f"<!date^{int(at.timestamp())}^{{time}}|{fallback}>"
 
 
 def person(user: str) -> str:
@@ -94,10 +116,16 @@ def person(user: str) -> str:
 
 
 def _buttons(card: Card) -> Block:
-    confirm, decline = BUTTONS.get(card.proposal.action, DEFAULT_BUTTONS)
-    style = "danger" if card.proposal.action in DANGEROUS else "primary"
+    confirm, decline = _labels(card.proposal)
+    is_red = card.proposal.dangerous or card.proposal.action in DANGEROUS
+    style = "danger" if is_red else "primary"
     elements = [_button(CONFIRM, confirm, card.id) | {"style": style}, _button(DECLINE, decline, card.id)]
     return {"type": "actions", "block_id": f"card:{card.id}", "elements": elements}
+
+
+def _labels(proposal: Proposal) -> tuple[str, str]:
+    confirm, decline = BUTTONS.get(proposal.action, DEFAULT_BUTTONS)
+    return OVERRIDING if proposal.dangerous else confirm, decline
 
 
 def _button(action_id: str, label: str, value: str) -> Block:
@@ -110,6 +138,8 @@ def _outcome(card: Card) -> Block:
     lines = [f"{ICONS[card.state]} *{HEADINGS[card.state]}*{by}"]
     if card.outcome:
         lines.append(shorten(escape(card.outcome), 2_000))
+    if card.state == "unclear" and card.proposal.action in KNOWLEDGE:
+        lines.append("`status` says which generation is live; reindexing again does no harm.")
     if card.outcome_url and len(card.outcome_url) <= 500:
         lines.append(link(card.outcome_url, "Open in Prefect"))
     return {"type": "section", "text": {"type": "mrkdwn", "text": "\n".join(lines), "verbatim": True}}

@@ -186,6 +186,15 @@ class Conversation:
         return True
 
 
+async def permalink(client: AsyncWebClient, channel: str, ts: str) -> str:
+    """The address of a message; empty when Slack does not tell."""
+    try:
+        return str((await client.chat_getPermalink(channel=channel, message_ts=ts))["permalink"])
+    except (SlackApiError, *CONNECTION) as error:
+        log.info("No link to a message: %s", type(error).__name__)
+        return ""
+
+
 def _is_passing(code: str) -> bool:
     return is_rate_limit(code) or is_transient(code)
 

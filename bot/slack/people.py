@@ -66,6 +66,15 @@ class People:
             return person
         return _person(facts, user, team, user_team, groups=await self._groups_of(user, team))
 
+    async def of(self, payload: Mapping[str, Any]) -> Person:
+        """The person behind an inbox item."""
+        return await self.get(
+            payload["user"],
+            team=payload["team"],
+            user_team=payload["user_team"],
+            shared=payload.get("shared", False),
+        )
+
     async def _facts(self, user: str, team: str) -> Facts | None:
         """The user object, or None when Slack does not show it."""
         key = (team, user)

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.cards import Card
-from bot.events import Answer, CardProposed, Done, Event, Status, TextDelta, ToolStarted
+from bot.card_table import Card
+from bot.events import AlreadyRunning, Answer, CardProposed, Done, Event, Status, TextDelta, ToolStarted
 from bot.slack.blocks import answer_extras, footer
-from bot.slack.card_blocks import card_message
-from bot.slack.conversation import Conversation, Target
+from bot.slack.card_blocks import card_message, running_message
+from bot.slack.conversation import Conversation, Target, permalink
 from bot.slack.errors import CONNECTION, CannotDeliver
 from bot.slack.pace import Pace, Workspaces
 from bot.slack.status import StatusLine
@@ -68,7 +68,8 @@ class SlackRenderer:
     ) -> None:
         self._client = client
         self._model = model
-        self._workspaces = Workspaces(pace or Pace(), clock)
+        self.workspaces = Workspaces(pace or Pace(), clock)
+        """What all that is written shares: progress of builds as well."""
 
     async def render(self, events: AsyncIterator[Event], target: Target) -> Delivered:
         """Show an answer while it is made. Raises CannotDeliver, and whatever `events` raises.
@@ -76,8 +77,8 @@ class SlackRenderer:
         The iterator is read in a task of its own and is closed at the end, also when the person stops
         the answer or Slack refuses it.
         """
-        with self._workspaces.writing(target.team):
-            rendering = _Rendering(Conversation(self._client, target), self._workspaces, self._model)
+        with self.workspaces.writing(target.team):
+            rendering = _Rendering(Conversation(self._client, target), self.workspaces, self._model)
             return await rendering.run(events)
 
 
@@ -91,6 +92,7 @@ class _Rendering:
         self._status = StatusLine(conversation, workspaces)
         self._writer = Writer(conversation, workspaces)
         self._cards: list[Card] = []
+        self._running: list[Card] = []
         self._has_text = False
 
     async def run(self, events: AsyncIterator[Event]) -> Delivered:
@@ -133,6 +135,8 @@ class _Rendering:
             self._status.wanted = f"is {event.title[:1].lower()}{event.title[1:]}…"
         elif isinstance(event, CardProposed):
             self._cards.append(event.card)
+        elif isinstance(event, AlreadyRunning):
+            self._running.append(event.card)
 
     async def _step(self) -> None:
         if self._clock() >= self._status.due:
@@ -144,10 +148,14 @@ class _Rendering:
         return min(max(min(self._status.due, self._writer.due) - self._clock(), 0.0), IDLE)
 
     async def _finish(self, answer: Answer) -> Delivered:
+        follows = bool(self._cards or self._running)
         if not self._has_text:
-            self._writer.add(answer.text or ("" if self._cards else NOTHING_TO_SAY))
-        if self._has_text or answer.text or not self._cards:
+            self._writer.add(answer.text or ("" if follows else NOTHING_TO_SAY))
+        if self._has_text or answer.text or not follows:
             await self._writer.finish(answer_extras(answer.citations, footer(answer, self._model)))
+        for card in self._running:
+            url = await permalink(self._conversation.client, card.message_channel, card.message_ts)
+            await self._conversation.post(running_message(card, url))
         return self._delivered([await self._post(card) for card in self._cards])
 
     async def _post(self, card: Card) -> CardRef:

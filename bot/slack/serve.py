@@ -14,15 +14,17 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.app import App, build
 from bot.inbox import Workers
+from bot.schedule import Schedule
 from bot.settings import Settings
 from bot.slack.errors import CONNECTION, code_of
 from bot.slack.listeners import register
 from bot.slack.people import People
+from bot.slack.presses import Presses
 from bot.slack.renderer import SlackRenderer
 from bot.slack.surface import SlackSurface
 from bot.slack.transport import State, connected, listening
 from bot.store import DATABASE_ERRORS
-from knowledge.errors import BadInput, ExpectedError, Refused, Unreachable
+from knowledge.errors import BadInput, ExpectedError, IndexDamaged, Refused, Unreachable
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +51,18 @@ async def run(app: App, stop: asyncio.Event) -> None:
     client = slack_client(app.settings)
     await _sign_in(client)
     bolt = _bolt(app, client)
-    surface = _surface(app, client)
+    people = People(client, groups=app.policy.groups)
+    renderer = SlackRenderer(client, model=app.settings.model_name)
+    presses = Presses(client, cards=app.cards, people=people, workspaces=renderer.workspaces)
+    surface = SlackSurface(
+        client,
+        agent=app.agent,
+        cards=app.cards,
+        memory=app.memory,
+        people=people,
+        renderer=renderer,
+        presses=presses,
+    )
     state = State()
     async with (
         listening(app.settings, bolt, state),
@@ -59,7 +72,8 @@ async def run(app: App, stop: asyncio.Event) -> None:
         jobs = (
             _watch_index(app, state),
             _work(app, surface, state),
-            _every(SWEEP_EVERY_S, lambda: _sweep(app, surface)),
+            _keep_fresh(app, state),
+            _every(SWEEP_EVERY_S, lambda: _sweep(app, presses)),
             _every(PURGE_EVERY_S, lambda: _purge(app)),
         )
         background = [tasks.create_task(job) for job in jobs]
@@ -117,27 +131,12 @@ def _bolt(app: App, client: AsyncWebClient) -> AsyncApp:
     return bolt
 
 
-def _surface(app: App, client: AsyncWebClient) -> SlackSurface:
-    return SlackSurface(
-        client,
-        agent=app.agent,
-        cards=app.cards,
-        memory=app.memory,
-        people=People(client, groups=app.policy.groups),
-        renderer=SlackRenderer(client, model=app.settings.model_name),
-    )
-
-
 async def _watch_index(app: App, state: State) -> None:
     """Open the index, then follow the pointer to each new generation; a problem is logged once."""
     problem = ""
     while True:
         try:
-            if state.index_tried.is_set():
-                await asyncio.to_thread(app.library.refresh)
-            else:
-                async for _step in app.open_index():
-                    pass
+            await _open_or_follow(app, state)
             problem = ""
         except ExpectedError as error:
             if str(error) != problem:
@@ -148,6 +147,26 @@ async def _watch_index(app: App, state: State) -> None:
         await asyncio.sleep(INDEX_POLL_S)
 
 
+async def _open_or_follow(app: App, state: State) -> None:
+    """A damaged index is built again here, while an older one answers."""
+    if state.index_tried.is_set():
+        try:
+            await asyncio.to_thread(app.library.refresh)
+            return
+        except IndexDamaged as error:
+            log.error("the index is built again: %s", error.message)
+    async for _step in app.open_index(rebuild=True):
+        if app.library.ready:
+            state.index_open = True
+            state.index_tried.set()
+
+
+async def _keep_fresh(app: App, state: State) -> None:
+    """Not before people get answers: a build takes processor time."""
+    await state.index_tried.wait()
+    await Schedule(app.sources, app.library, app.reindexer).run()
+
+
 async def _work(app: App, surface: SlackSurface, state: State) -> None:
     """Questions that come before the index is open wait in the inbox."""
     await state.index_tried.wait()
@@ -156,10 +175,10 @@ async def _work(app: App, surface: SlackSurface, state: State) -> None:
         await asyncio.Event().wait()
 
 
-async def _sweep(app: App, surface: SlackSurface) -> None:
+async def _sweep(app: App, presses: Presses) -> None:
     """Take the buttons off cards whose time is over."""
     for card in await app.cards.expire_due():
-        await surface.show(card)
+        await presses.show(card)
 
 
 async def _purge(app: App) -> None:

@@ -1,1 +1,1 @@
-"""Where pages come from: a folder of files, a website, the built-in field guide."""
+"""Where pages come from: a folder of files, a website, a GitHub repository, the built-in field guide."""

@@ -5,13 +5,20 @@ import re
 import zlib
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
 from urllib.robotparser import RobotFileParser
 
 from knowledge.errors import BadInput, Refused, Unreachable
 from knowledge.sources.config import SourceConfig
 from knowledge.sources.files import wanted
+from knowledge.sources.redirects import (
+    MAX_REDIRECTS_BYTES,
+    REDIRECTS_FILE,
+    old_names,
+    old_paths,
+    read_redirects,
+)
 from knowledge.sources.site import USER_AGENT, Answer, RequestFailed, Site
 
 # RFC 9309 asks for 500 KiB at least; more is not needed.
@@ -25,10 +32,10 @@ _MAX_CRAWL_DELAY_SECONDS = 5.0
 _PAGE_SUFFIX = re.compile(r"\.(?:mdx?|html?)$")
 _OTHER_SUFFIX = re.compile(r"\.[a-z][a-z0-9]{1,5}$", re.IGNORECASE)
 _LLMS_LINK = re.compile(
-    r"\[(?P<title>[^\]\n]*)\]\((?P<url>[^)\s]+)\)(?:[ \t]*:[ \t]*(?P<description>[^\n]*))?"
+    r"\[(?P<title>[^\[\]\n]*)\]\((?P<url>[^()\s]+)\)(?:[ \t]*:[ \t]*(?P<description>[^\n]*))?"
 )
 # Read with a pattern, not an XML parser, which would expand entities without bound.
-_LOCATION = re.compile(r"<(?:\w+:)?loc>\s*(?:<!\[CDATA\[)?\s*([^<\]\s]+)")
+_LOCATION = re.compile(r"<(?:\w+:)?loc>\s*(?:<!\[CDATA\[\s*)?([^<\]\s]+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +46,10 @@ class Listing:
     url: str
     title: str = ""
     description: str = ""
+    old_paths: tuple[str, ...] = ()
+    """Addresses that it had before, where the site tells."""
+    aliases: tuple[str, ...] = ()
+    """What the page was called at its old addresses."""
 
 
 async def discover(site: Site, config: SourceConfig) -> list[Listing]:
@@ -52,6 +63,7 @@ async def discover(site: Site, config: SourceConfig) -> list[Listing]:
     robots = await _robots(site, config)
     site.delay = min(float(robots.crawl_delay(USER_AGENT) or 0), _MAX_CRAWL_DELAY_SECONDS)
     listed = await _from_llms(site, config) or await _from_sitemap(site, config, robots.site_maps() or [])
+    listed = with_index_names(listed)
     if not listed:
         raise BadInput(
             f"Neither {config.base_url}/llms.txt nor a sitemap.xml of {site.base.host} lists a page.",
@@ -69,7 +81,45 @@ async def discover(site: Site, config: SourceConfig) -> list[Listing]:
             f"The robots.txt of {site.base.host} does not allow {USER_AGENT} to read its pages.",
             "Ask the site's owner, or read the documents as a `files` source.",
         )
-    return allowed
+    return await _with_old_paths(allowed, site, config, robots)
+
+
+async def _with_old_paths(
+    listed: Sequence[Listing], site: Site, config: SourceConfig, robots: RobotFileParser
+) -> list[Listing]:
+    """The pages with their old addresses, from the site's `docs.json` where it serves one."""
+    url = f"{config.base_url}/{REDIRECTS_FILE}"
+    if not robots.can_fetch(USER_AGENT, url):
+        return list(listed)
+    try:
+        answer = await site.get(url, limit=MAX_REDIRECTS_BYTES)
+    except RequestFailed:
+        return list(listed)
+    redirects = read_redirects(answer.text, config.base_url) if answer.status == 200 else {}
+    paths = {listing.path for listing in listed}
+    old = old_paths(redirects, paths)
+    names = old_names(old, paths)
+    return [
+        replace(listing, old_paths=tuple(old.get(listing.path, ())), aliases=names.get(listing.path, ()))
+        for listing in listed
+    ]
+
+
+def with_index_names(listed: Sequence[Listing]) -> list[Listing]:
+    """The pages named as in a folder of documents, where what has pages below it is their `index`.
+
+    Sites list `/guide` or `/guide/index` alike; either way it is the page `guide/index`, and there once.
+    """
+    paths = {listing.path for listing in listed}
+    folders = {path[:end] for path in paths for end in range(len(path)) if path[end] == "/"}
+    named = [
+        replace(listing, path=f"{listing.path}/index") if listing.path in folders else listing
+        for listing in listed
+    ]
+    found: dict[str, Listing] = {}
+    for listing in named:
+        found.setdefault(listing.path, listing)
+    return list(found.values())
 
 
 async def _robots(site: Site, config: SourceConfig) -> RobotFileParser:

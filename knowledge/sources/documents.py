@@ -7,11 +7,17 @@ from typing import Any
 
 import yaml
 
-from knowledge.markdown import plain
+from knowledge.markdown import heading_text, plain
 from knowledge.mdx import clean
 
+# The one in C is four times as fast, and not in every build of PyYAML. Both make every value a text: whoever
+# wrote a page may have written a thirteenth month, or a number of 5,000 digits.
+_YAML = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
+# More levels than fit in here end the reader in C, and this process with it.
+MAX_FRONT_MATTER = 10_000
+
 _FRONT_MATTER = re.compile(r"\A---[ \t]*\n(?P<yaml>.*?)(?:\n|\A)---[ \t]*(?:\n|\Z)", re.DOTALL)
-_HEADING = re.compile(r"\s*#(?:[ \t]+(?P<text>[^\n]*?))?[ \t]*#*[ \t]*(?:\n|\Z)")
+_HEADING = re.compile(r"\s*#(?P<text>#*|[ \t][^\n]*)[ \t]*(?:\n|\Z)")
 _SUMMARY = re.compile(r"\s*(?P<quote>(?:>[^\n]*(?:\n|\Z))+)")
 # What Mintlify puts around the Markdown that it serves.
 _SITE_NOTES = re.compile(r"\A\s*>[ \t]*#+[ \t]*Documentation Index\n(?:>[^\n]*\n)*")
@@ -52,13 +58,15 @@ def read_document(
 
 
 def split_front_matter(text: str) -> tuple[dict[str, Any], str]:
-    """The front matter, empty when there is none or it is not YAML, and the text after it."""
+    """The front matter, its values as texts, and the text after it; empty when it is missing or not YAML."""
     found = _FRONT_MATTER.match(text)
     if not found:
         return {}, text
+    if len(found["yaml"]) > MAX_FRONT_MATTER:
+        return {}, text[found.end() :]
     try:
-        values = yaml.safe_load(found["yaml"])
-    except yaml.YAMLError:
+        values = yaml.load(found["yaml"], Loader=_YAML)  # noqa: S506 - both make texts, lists and tables alone
+    except (yaml.YAMLError, RecursionError):
         # A page with a slip in its front matter still has its text.
         return {}, text[found.end() :]
     return values if isinstance(values, dict) else {}, text[found.end() :]
@@ -73,14 +81,14 @@ def title_from(name: str) -> str:
 
 def _said(front_matter: dict[str, Any], key: str) -> str:
     value = front_matter.get(key)
-    return plain(str(value)) if isinstance(value, str | int | float) else ""
+    return plain(value) if isinstance(value, str) and value not in ("null", "~") else ""
 
 
 def _leading_headings(body: str) -> tuple[str, str]:
     """Takes the first-level headings that the page opens with; the last that is not empty is its title."""
     title = ""
     while heading := _HEADING.match(body):
-        title = plain(heading["text"] or "") or title
+        title = plain(heading_text(heading["text"])) or title
         body = body[heading.end() :]
     return title, body
 
@@ -95,5 +103,5 @@ def _leading_summary(body: str) -> tuple[str, str]:
 
 def _endpoint(front_matter: dict[str, Any]) -> str:
     """Mintlify makes the page of a REST endpoint from this one line."""
-    found = _METHODS.match(str(front_matter.get("openapi", "")))
+    found = _METHODS.match(_said(front_matter, "openapi"))
     return f"REST API endpoint: `{found['method'].upper()} {found['path']}`\n\n" if found else ""

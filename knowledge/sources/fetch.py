@@ -6,6 +6,7 @@ from contextlib import aclosing
 from knowledge.sources.config import SourceConfig
 from knowledge.sources.field_guide import read_field_guide
 from knowledge.sources.files import read_files
+from knowledge.sources.github import read_github
 from knowledge.sources.outcome import FailedPage, Fetched, Total, Unchanged, Validators
 from knowledge.sources.website import read_website
 
@@ -21,9 +22,10 @@ async def fetch(config: SourceConfig, known: Mapping[str, Validators]) -> AsyncG
     Raises:
         ExpectedError: the source as a whole cannot be read (BadInput, Unreachable, Refused).
     """
-    if config.kind == "website":
+    if config.kind in ("website", "github"):
+        read = read_website if config.kind == "website" else read_github
         # Whoever leaves off early must not leave requests running.
-        async with aclosing(read_website(config, known)) as outcomes:
+        async with aclosing(read(config, known)) as outcomes:
             async for outcome in outcomes:
                 yield outcome
         return

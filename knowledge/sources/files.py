@@ -1,7 +1,8 @@
 """A folder of documents as a source."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -10,6 +11,13 @@ from knowledge.models import Page
 from knowledge.sources.config import SourceConfig
 from knowledge.sources.documents import Document, read_document, title_from
 from knowledge.sources.outcome import FailedPage, Fetched, Total
+from knowledge.sources.redirects import (
+    MAX_REDIRECTS_BYTES,
+    REDIRECTS_FILE,
+    old_names,
+    old_paths,
+    read_redirects,
+)
 from knowledge.sources.rst import markdown_from_rst
 
 SUFFIXES = frozenset({".md", ".mdx", ".rst", ".txt"})
@@ -17,11 +25,14 @@ SUFFIXES = frozenset({".md", ".mdx", ".rst", ".txt"})
 _SKIPPED_FOLDERS = frozenset({"snippets", "node_modules", "__pycache__"})
 # Looking further than this for pages would mean that the wrong folder was named, such as a home folder.
 _MAX_ENTRIES = 500_000
-_TEXT_CONTROLS = frozenset(b"\t\n\r\f\x1b")
+_CONTROLS = bytes(set(range(32)) - set(b"\t\n\r\f\x1b"))
 
 
 def read_files(config: SourceConfig) -> Iterator[Fetched]:
     """Every document below `config.path`, in order of path.
+
+    Where the folder has a `docs.json` with redirects, a page's `metadata["old_paths"]` has its old addresses,
+    and its aliases are what it was called there.
 
     Raises:
         BadInput: the folder is missing or holds no documents.
@@ -34,8 +45,12 @@ def read_files(config: SourceConfig) -> Iterator[Fetched]:
             "Correct its `path`, `include` or `exclude` in sources.toml.",
         )
     yield Total(min(len(paths), config.max_pages))
+    pages = {_page_path(path, root) for path in paths}
+    old = old_paths(_redirects(root, config), pages)
+    names = old_names(old, pages)
     for path in paths[: config.max_pages]:
-        yield _read(path, root, config)
+        read = _read(path, root, config)
+        yield _with_old(read, old, names) if isinstance(read, Page) else read
     if len(paths) > config.max_pages:
         yield FailedPage(
             str(root), f"has {len(paths)} documents; only the first {config.max_pages} are read (`max_pages`)"
@@ -83,6 +98,17 @@ def _page_path(path: Path, root: Path) -> str:
     return path.relative_to(root).with_suffix("").as_posix()
 
 
+def _redirects(root: Path, config: SourceConfig) -> dict[str, str]:
+    path = root / REDIRECTS_FILE
+    try:
+        if not path.resolve().is_relative_to(root) or path.stat().st_size > MAX_REDIRECTS_BYTES:
+            return {}
+        return read_redirects(path.read_text(encoding="utf-8", errors="replace"), config.base_url)
+    except OSError:
+        # Most folders have none.
+        return {}
+
+
 def _read(path: Path, root: Path, config: SourceConfig) -> Page | FailedPage:
     page = _page_path(path, root)
     try:
@@ -97,13 +123,14 @@ def _read(path: Path, root: Path, config: SourceConfig) -> Page | FailedPage:
         return FailedPage(page, f"cannot be read: {error.strerror}")
     if _is_binary(data):
         return FailedPage(page, "is not text")
-    return _page(_document(data.decode("utf-8", errors="replace"), path, root), page, config)
+    document = _document(data.decode("utf-8", errors="replace"), path, root)
+    return _page(document, page, config)
 
 
 def _is_binary(data: bytes) -> bool:
     """As git and grep have it: text holds no zero byte; besides, hardly any control characters."""
     head = data[:8_000]
-    controls = sum(byte < 32 and byte not in _TEXT_CONTROLS for byte in head)
+    controls = len(head) - len(head.translate(None, delete=_CONTROLS))
     return b"\0" in head or controls * 10 > len(head)
 
 
@@ -135,3 +162,9 @@ def _page(document: Document, page: str, config: SourceConfig) -> Page:
         markdown=document.markdown,
         description=document.description,
     )
+
+
+def _with_old(page: Page, old: Mapping[str, list[str]], names: Mapping[str, tuple[str, ...]]) -> Page:
+    if page.path not in old:
+        return page
+    return replace(page, aliases=names.get(page.path, ()), metadata={"old_paths": old[page.path]})

@@ -9,12 +9,11 @@ from email.utils import parsedate_to_datetime
 
 import httpx
 
-from knowledge.sources.config import SourceConfig
-
 USER_AGENT = "ask-marvin"
 
 ATTEMPTS = 3
-_RETRIED = frozenset({429, 502, 503, 504})
+NOT_READY = frozenset({502, 503, 504})
+_BUSY = NOT_READY | {429}
 # Longer than this a site cannot make one page wait; the page is then reported as failed instead.
 _MAX_WAIT_SECONDS = 30.0
 _FIRST_WAIT_SECONDS = 0.5
@@ -39,7 +38,8 @@ class Answer:
         """The body as text; bytes that do not fit its encoding become U+FFFD."""
         _, _, said = self.headers.get("content-type", "").lower().partition("charset=")
         encoding = said.partition(";")[0].strip(" \"'") or "utf-8"
-        with contextlib.suppress(LookupError):
+        # Python has encodings that are none of text, and some that refuse to replace anything.
+        with contextlib.suppress(LookupError, ValueError):
             return self.body.decode(encoding, errors="replace")
         return self.body.decode("utf-8", errors="replace")
 
@@ -54,12 +54,23 @@ class RequestFailed(Exception):
 
 
 class Site:
-    """Reads addresses of one host. Requests are spaced by `delay` seconds, which robots.txt may set."""
+    """Reads addresses of one host. Requests are spaced by `delay` seconds, which robots.txt may set.
 
-    def __init__(self, client: httpx.AsyncClient, config: SourceConfig) -> None:
-        self.base = httpx.URL(config.base_url)
-        self.timeout = config.timeout
+    Answers of a status in `retried` are asked for again; `timeout` is the seconds that one request may take.
+    """
+
+    def __init__(
+        self,
+        client: httpx.AsyncClient,
+        base_url: str,
+        *,
+        timeout: float,
+        retried: frozenset[int] = _BUSY,
+    ) -> None:
+        self.base = httpx.URL(base_url)
+        self.timeout = timeout
         self.delay = 0.0
+        self._retried = retried
         self._client = client
         self._turn = asyncio.Lock()
         self._next_turn = 0.0
@@ -102,7 +113,7 @@ class Site:
             except (httpx.TransportError, TimeoutError) as error:
                 problem = _problem(error, self.timeout)
             else:
-                if answer.status not in _RETRIED:
+                if answer.status not in self._retried:
                     return answer
                 problem = f"answers {answer.status}"
                 wait = _retry_after(answer.headers.get("retry-after", ""), wait)
@@ -147,7 +158,7 @@ def _problem(error: Exception, timeout: float) -> str:
 
 def _retry_after(value: str, otherwise: float) -> float:
     """Seconds to wait by a Retry-After header, which holds seconds or a date."""
-    if value.strip().isdigit():
+    if value.strip().isdecimal():
         return float(value)
     try:
         return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())

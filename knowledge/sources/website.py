@@ -36,7 +36,7 @@ async def read_website(config: SourceConfig, known: Mapping[str, Validators]) ->
     async with httpx.AsyncClient(
         timeout=timeout, headers={"user-agent": USER_AGENT, "accept": _ACCEPT}
     ) as client:
-        site = Site(client, config)
+        site = Site(client, config.base_url, timeout=config.timeout)
         listings = await discover(site, config)
         chosen = listings[: config.max_pages]
         yield Total(len(chosen))
@@ -149,9 +149,10 @@ def _unusable(answer: Answer) -> str:
 def _page(answer: Answer, listing: Listing, config: SourceConfig) -> Page:
     document = _document(answer, listing)
     markdown_address = listing.url.endswith(_MARKDOWN_SUFFIXES)
-    validators = {
+    metadata = {
         "etag": answer.headers.get("etag", ""),
         "last_modified": answer.headers.get("last-modified", ""),
+        "old_paths": list(listing.old_paths),
     }
     return Page(
         path=listing.path,
@@ -160,7 +161,8 @@ def _page(answer: Answer, listing: Listing, config: SourceConfig) -> Page:
         source=config.name,
         markdown=document.markdown,
         description=document.description or listing.description,
-        metadata={name: value for name, value in validators.items() if value},
+        aliases=listing.aliases,
+        metadata={name: value for name, value in metadata.items() if value},
     )
 
 

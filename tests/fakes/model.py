@@ -9,6 +9,8 @@ from typing import Any
 
 from aiohttp import web
 
+from bot.prompt import persona_text
+
 
 @dataclass
 class Say:
@@ -42,6 +44,12 @@ class FakeModel:
         self.refused: dict[str, str] = {}
         """Parameter → the message with which a request that holds it is refused."""
         self.requests: list[dict[str, Any]] = []
+        self.asides: dict[str, Reply | Script] = {
+            "rewrite": Say('{"queries": []}'),
+            "judge": Say('{"statements": []}'),
+        }
+        """Answers to requests that are about an answer and are none, by the file that instructs them."""
+        self.aside_requests: dict[str, list[dict[str, Any]]] = {name: [] for name in self.asides}
         self.asked = asyncio.Event()
         """Set as soon as a request has come."""
         self.url = ""
@@ -59,7 +67,8 @@ class FakeModel:
 
     async def complete(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()
-        self.requests.append(body)
+        aside = self._aside(body)
+        (self.aside_requests[aside] if aside else self.requests).append(body)
         self.asked.set()
         if self._held:
             await self._held.wait()
@@ -69,8 +78,19 @@ class FakeModel:
         for parameter, message in self.refused.items():
             if parameter in body:
                 return _error(Fail(400, message, parameter))
-        reply = self.script(body) if self.script else self.replies.pop(0)
+        reply = self._reply(body, aside)
         return _error(reply) if isinstance(reply, Fail) else await _stream(request, reply, body)
+
+    def _aside(self, body: dict[str, Any]) -> str:
+        """Which of the asides this is; empty for an answer to somebody."""
+        instructions = body["messages"][0]["content"]
+        return next((name for name in self.asides if instructions == persona_text(name)), "")
+
+    def _reply(self, body: dict[str, Any], aside: str) -> Reply:
+        scripted = self.asides[aside] if aside else self.script
+        if callable(scripted):
+            return scripted(body)
+        return scripted or self.replies.pop(0)
 
 
 def _problem(body: dict[str, Any]) -> str:

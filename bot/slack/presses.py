@@ -1,0 +1,132 @@
+"""A press on a card: decided by the card book, followed and reported in the card's own message."""
+
+import asyncio
+import logging
+from typing import Any
+
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.card_table import Card
+from bot.cards import CardBook, Press
+from bot.inbox import Item
+from bot.people import Person
+from bot.slack.blocks import Message, plain_message
+from bot.slack.card_blocks import card_message, clock_time, running_message
+from bot.slack.card_blocks import person as mention
+from bot.slack.conversation import Conversation, Target, permalink
+from bot.slack.errors import REFUSALS, CannotDeliver, reason
+from bot.slack.pace import Workspaces
+from bot.slack.people import People
+from bot.slack.progress import ProgressMessage
+from bot.slack.targets import direct, target_of
+from bot.store import now
+
+log = logging.getLogger(__name__)
+
+GONE = "I do not know this card any more. Ask again for a new one."
+MEANWHILE = "until it is done, answers come from the present index"
+# Time to say that something broke off, when the process is about to end.
+LAST_WORD_S = 5.0
+
+
+class Presses:
+    """Handles the presses of one Slack workspace's people, and keeps the messages of cards up to date."""
+
+    def __init__(
+        self, client: AsyncWebClient, *, cards: CardBook, people: People, workspaces: Workspaces
+    ) -> None:
+        self._client = client
+        self._cards = cards
+        self._people = people
+        self._workspaces = workspaces
+
+    async def handle(self, item: Item) -> None:
+        """Decide one press. Raises CannotDeliver, and what `CardBook.confirm` raises."""
+        payload = item.payload
+        card = await self._cards.get(payload["card"], payload["team"])
+        if card is None:
+            await self._whisper(payload, plain_message(GONE))
+            return
+        person = await self._people.of(payload)
+        if payload["confirm"]:
+            await self._confirm(card, person, payload, resumed=item.attempt > 1)
+        else:
+            await self._show_press(await self._cards.decline(card, person), payload)
+
+    async def show(self, card: Card) -> None:
+        """Bring the message that shows a card up to date; a decided card loses its buttons."""
+        shown = await self._cards.in_message(card)
+        conversation = Conversation(self._client, Target(shown.team, shown.message_channel, shown.asked_by))
+        message = card_message(shown)
+        try:
+            await conversation.patiently(
+                lambda: conversation.update(shown.message_ts, message), repeatable=True
+            )
+        except (*REFUSALS, CannotDeliver) as error:
+            log.info("card %s could not be rewritten: %s", card.id, reason(error))
+
+    async def _confirm(self, card: Card, person: Person, payload: dict[str, Any], *, resumed: bool) -> None:
+        progress = ProgressMessage(
+            Conversation(self._client, target_of(payload)),
+            payload["message_ts"],
+            title=card.proposal.title,
+            below=f"Confirmed by {mention(person.id)} at {clock_time(now())} · {MEANWHILE}",
+            workspaces=self._workspaces,
+        )
+        try:
+            async with progress:
+                press = await self._cards.confirm(card, person, report=progress.report, resumed=resumed)
+        except BaseException:
+            await self._show_broken_off(card)
+            raise
+        await self._show_press(press, payload, painted=progress.painted)
+
+    async def _show_broken_off(self, card: Card) -> None:
+        """A bug in the deed, or the end of this process: the card must not go on looking alive."""
+        try:
+            async with asyncio.timeout(LAST_WORD_S):
+                closed = await self._cards.get(card.id, card.team)
+                if closed and closed.state != "open":
+                    await self.show(closed)
+        except TimeoutError:
+            log.info("card %s could not be rewritten in time", card.id)
+
+    async def _show_press(self, press: Press, payload: dict[str, Any], *, painted: bool = False) -> None:
+        if press.refusal:
+            await self._whisper(payload, await self._why(press))
+        if painted or press.card.state not in ("open", "running"):
+            await self._rewrite(await self._cards.in_message(press.card), payload)
+
+    async def _why(self, press: Press) -> Message:
+        if press.running is None:
+            return plain_message(press.refusal)
+        return running_message(press.running, await self._link(press.running))
+
+    async def _link(self, card: Card) -> str:
+        return await permalink(self._client, card.message_channel, card.message_ts)
+
+    async def _rewrite(self, card: Card, payload: dict[str, Any]) -> None:
+        """Rewrite the card's message; where Slack refuses, say the same in a new one."""
+        conversation = Conversation(self._client, target_of(payload))
+        message = card_message(card)
+        try:
+            await conversation.patiently(
+                lambda: conversation.update(payload["message_ts"], message), repeatable=True
+            )
+        except (*REFUSALS, CannotDeliver) as error:
+            log.info("a card could not be rewritten (%s); posted again", reason(error))
+            ts = await conversation.post(message)
+            await self._cards.placed(card.id, channel=conversation.target.channel, ts=ts)
+
+    async def _whisper(self, payload: dict[str, Any], message: Message) -> None:
+        """For one person's eyes, where they pressed; in a direct message where that cannot be."""
+        try:
+            await self._client.chat_postEphemeral(
+                channel=payload["channel"],
+                user=payload["user"],
+                text=message.text,
+                thread_ts=payload["thread_ts"],
+            )
+        except REFUSALS as error:
+            log.info("no ephemeral message (%s); sent directly", reason(error))
+            await Conversation(self._client, await direct(self._client, payload)).post(message)

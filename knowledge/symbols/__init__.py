@@ -1,0 +1,1 @@
+"""What the configured Prefect has: its commands, settings and names, read from its files, never imported."""
