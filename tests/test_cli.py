@@ -78,6 +78,7 @@ def test_without_an_index_the_first_question_builds_the_field_guides(tmp_path: P
     assert fresh.run("ask", "what is a work pool?").stderr.strip() == ""
 
 
+@pytest.mark.slow
 def test_a_damaged_index_is_noticed_and_built_again(tmp_path: Path) -> None:
     home = tmp_path / "fresh"
     fresh = Cli(home, tmp_path)

@@ -310,7 +310,11 @@ async def test_the_demo_is_deployed_runs_what_is_triggered_and_leaves_nothing(tm
         await check_schema(api)
         await check_runs(api)
     assert not processes_below(tmp_path)
-    assert "prefect" not in sys.modules
+
+
+def test_the_demo_speaks_to_prefect_only_as_a_process_of_its_own() -> None:
+    script = "import sys, bot.demo.server, bot.demo.tour; assert 'prefect' not in sys.modules"
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
 
 
 async def check_settings(api: httpx.AsyncClient) -> None:

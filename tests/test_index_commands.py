@@ -60,6 +60,7 @@ async def generate(settings: Settings) -> BuildReport:
     )
 
 
+@pytest.mark.slow
 async def test_an_admin_is_kept_from_a_worse_index_and_may_insist_and_go_back(
     cli: Cli, settings: Settings, tmp_path: Path
 ) -> None:

@@ -19,6 +19,7 @@ from tests.house import until
 
 SOURCES = """
 field_guide = false
+prefect = "nowhere"
 [[source]]
 name = "often"
 kind = "files"

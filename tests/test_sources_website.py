@@ -324,7 +324,11 @@ async def test_a_site_that_forbids_all_is_refused(site: FakeWebsite) -> None:
 
 @pytest.mark.parametrize(
     ("said", "delay"),
-    [("User-agent: *\nCrawl-delay: 3600\n", 5.0), ("User-agent: *\nCrawl-delay: 2\n", 2.0), ("", 0.0)],
+    [
+        pytest.param("User-agent: *\nCrawl-delay: 3600\n", 5.0, marks=pytest.mark.slow),
+        ("User-agent: *\nCrawl-delay: 2\n", 2.0),
+        ("", 0.0),
+    ],
 )
 async def test_the_crawl_delay_is_kept_within_reason(site: FakeWebsite, said: str, delay: float) -> None:
     put_pages(site, 1)
