@@ -1,6 +1,7 @@
 """Reading the whole table of a Prefect package, as a process of its own, whose memory is free afterwards."""
 
 import argparse
+import os
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,7 +31,13 @@ def main() -> None:
     parser.add_argument("package", type=Path)
     parser.add_argument("version")
     options = parser.parse_args()
-    sys.stdout.write(read_package(options.package, options.version).model_dump_json())
+    table = read_package(options.package, options.version).model_dump_json()
+    try:
+        sys.stdout.write(table)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The build was stopped meanwhile; nobody waits for the table, and the exit may not write again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":
