@@ -10,7 +10,8 @@ COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY knowledge ./knowledge
 COPY tools ./tools
 COPY bot ./bot
-RUN --mount=type=cache,target=/root/.cache/pip \
+ENV PIP_CACHE_DIR=/var/cache/pip
+RUN --mount=type=cache,target=/var/cache/pip \
     /opt/ask-marvin/bin/pip wheel --no-deps --wheel-dir /dist . \
     && /opt/ask-marvin/bin/pip install --constraint constraints.txt /dist/ask_marvin-*.whl
 # Where the build has no network, tokens are estimated at run time instead of counted.

@@ -37,6 +37,8 @@ lint:
 bench:
 	@.ci/venv demo,dev
 	$(BIN)/python -m tests.bench $(ARGS)
+	$(BIN)/python -m tests.bench_diagnosis
+	$(BIN)/python -m tests.bench_failure
 
 clean:
 	rm -rf .venv dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

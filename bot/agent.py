@@ -12,24 +12,27 @@ from typing import TYPE_CHECKING
 
 from bot.abstention import abstain, nearest_pages
 from bot.cards import CardBook
-from bot.commands import Command, Commands, parse, question_in
+from bot.commands import Commands
 from bot.draft import Draft
 from bot.events import AlreadyRunning, Done, Event, Status, TextDelta
 from bot.extractive import compose
-from bot.loop import DOCS_ONLY, Loop, offer
+from bot.grammar import Command, parse, question_in
+from bot.loop import DOCS_ONLY, Loop, offer, picture_of
 from bot.memory import Memory
 from bot.memory import Turn as Remembered
-from bot.people import Person
+from bot.operate import LOOKS, Meant, offers_for, understand
+from bot.pictures import Pictures
 from bot.policy import Policy
 from bot.prompt import Prompt
 from bot.question import Question
 from bot.retrieval import DOCS_TOOLS, Retrieval, Retriever
 from bot.rewrite import Rewriter
 from bot.store import now
+from bot.workspaces import Workspace, Workspaces
 from knowledge.errors import ExpectedError
 from knowledge.symbols.table import Symbols
 from tools.redact import redact
-from tools.toolbox import Toolbox, ToolFailure
+from tools.toolbox import ToolFailure, ToolOutcome
 
 if TYPE_CHECKING:
     # The model's client takes half a second and 40 MB to import; without a model nobody needs it.
@@ -60,32 +63,41 @@ class Agent:
     def __init__(
         self,
         *,
-        toolbox: Toolbox,
+        workspaces: Workspaces,
         commands: Commands,
         cards: CardBook,
         memory: Memory,
         policy: Policy,
         prompt: Prompt,
+        pictures: Pictures,
         model: "Model | None",
         symbols: Callable[[], Symbols | None],
     ) -> None:
+        self._workspaces = workspaces
         self._commands = commands
         self._cards = cards
         self._memory = memory
         self._policy = policy
         self._prompt = prompt
-        self._retriever = Retriever(toolbox, Rewriter(model) if model else None, symbols)
+        self._pictures = pictures
+        self._retriever = Retriever(workspaces.default.toolbox, Rewriter(model) if model else None, symbols)
         self._loop = (
-            Loop(model, toolbox=toolbox, cards=cards, policy=policy, prompt=prompt) if model else None
+            Loop(model, cards=cards, policy=policy, prompt=prompt, pictures=pictures) if model else None
         )
 
     async def answer(self, question: Question) -> AsyncIterator[Event]:
         """Yield what happens, then `Done`. Raises only bugs: what people can mend is said in the answer."""
         draft = Draft(question.text)
-        command = parse(question.text)
-        question = replace(question, text=question_in(question.text))
+        workspace, text = self._workspaces.pick(question.channel, question.text)
+        question = replace(question, text=question_in(text))
         try:
-            events = self._command(command, question, draft) if command else self._reply(question, draft)
+            command = parse(text)
+            if command:
+                events = self._command(command, question, workspace, draft)
+            elif self._loop:
+                events = self._reply(question, workspace, draft)
+            else:
+                events = self._without_model(question, workspace, draft)
             async for event in events:
                 yield event
         except ExpectedError as error:
@@ -100,17 +112,22 @@ class Agent:
             await self._memory.remember(question.conversation, question.person, turn)
         yield Done(answer)
 
-    async def _command(self, command: Command, question: Question, draft: Draft) -> AsyncIterator[Event]:
+    async def _command(
+        self, command: Command, question: Question, workspace: Workspace, draft: Draft
+    ) -> AsyncIterator[Event]:
         """A typed command: the same tools and the same cards, with no model."""
         started = time.perf_counter()
-        result = await self._commands.run(command, question.person)
+        result = await self._commands.run(command, question, workspace)
         draft.failure = result.outcome.error if result.outcome else None
         if result.outcome:
             draft.note_call(result.outcome, int((time.perf_counter() - started) * 1000))
+        draft.offers += result.offers
         for delta in draft.show(result.text):
             yield delta
+        if result.outcome and (drawn := await picture_of(result.outcome, self._pictures, question, draft)):
+            yield drawn
         if result.outcome and result.outcome.proposal:
-            offered = await offer(self._cards, result.outcome.proposal, question, draft)
+            offered = await offer(self._cards, result.outcome.proposal, question, workspace, draft)
             if isinstance(offered, str):
                 draft.failure = ToolFailure("refused", offered)
                 for delta in draft.show(offered):
@@ -120,7 +137,28 @@ class Agent:
                 draft.failure = ToolFailure("busy", offered.text)
             yield offered
 
-    async def _reply(self, question: Question, draft: Draft) -> AsyncIterator[Event]:
+    async def _without_model(
+        self, question: Question, workspace: Workspace, draft: Draft
+    ) -> AsyncIterator[Event]:
+        """What the sentence means by its words alone; the docs where it is about nothing in the workspace."""
+        meant = await self._meant(question, workspace)
+        draft.asked_in_words = bool(meant.commands)
+        for command in meant.commands:
+            for delta in draft.paragraph():
+                yield delta
+            async for event in self._command(command, question, workspace, draft):
+                yield event
+        if meant.commands:
+            return
+        for delta in draft.show(meant.note):
+            yield delta
+        for delta in draft.paragraph():
+            yield delta
+        draft.offers += meant.offers
+        async for event in self._reply(question, workspace, draft):
+            yield event
+
+    async def _reply(self, question: Question, workspace: Workspace, draft: Draft) -> AsyncIterator[Event]:
         """An answer in words, from the docs and, with a model, from the tools."""
         draft.mode = "llm" if self._loop else "extractive"
         if not question.text.strip():
@@ -134,16 +172,24 @@ class Agent:
         yield Status("is searching the docs…")
         history = await self._memory.recall(question.conversation, HISTORY_TURNS)
         found = await self._retriever.retrieve(question.text, history, draft)
+        if self._may_look(question, workspace):
+            draft.offers += offers_for(question.text)
         if self._loop:
             yield Status("is thinking…")
-            async for event in self._with_model(self._loop, question, history, draft, found):
+            async for event in self._with_model(self._loop, question, workspace, history, draft, found):
                 yield event
         else:
             for delta in _quote(question, draft, found):
                 yield delta
 
     async def _with_model(
-        self, loop: Loop, question: Question, history: Sequence[Remembered], draft: Draft, found: Retrieval
+        self,
+        loop: Loop,
+        question: Question,
+        workspace: Workspace,
+        history: Sequence[Remembered],
+        draft: Draft,
+        found: Retrieval,
     ) -> AsyncIterator[Event]:
         draft.egress.label_uncited = True
         messages = self._prompt.messages(
@@ -152,11 +198,12 @@ class Agent:
             history=history,
             evidence=draft.evidence,
             now=now(),
-            notes=self._notes(loop, question.person, found),
+            notes=self._notes(question, workspace, found),
         )
         note = "The model said nothing, so this is quoted."
         try:
-            async for event in loop.rounds(messages, question, draft):
+            known = await self._worked_out(question, workspace, draft)
+            async for event in loop.rounds(messages, question, workspace, draft, known):
                 yield event
             for delta in _name_nearest_pages(draft):
                 yield delta
@@ -174,12 +221,34 @@ class Agent:
             for delta in [*draft.show(f"_{note}_"), *draft.paragraph(), *_quote(question, draft, found)]:
                 yield delta
 
-    def _notes(self, loop: Loop, person: Person, found: Retrieval) -> list[str]:
+    def _notes(self, question: Question, workspace: Workspace, found: Retrieval) -> list[str]:
         """What the model has to know beside the rules: what is missing, weak or not allowed."""
         notes = [f"The documentation could not be searched: {found.problem}"] if found.problem else []
         notes += [WEAK] if found.weak else []
         notes += [f"{found.versions} Say so where the answer uses it."] if found.versions else []
-        return notes if loop.may_use(person, "list_work_pools") else [*notes, DOCS_ONLY]
+        return notes if self._may_look(question, workspace) else [*notes, DOCS_ONLY]
+
+    def _may_look(self, question: Question, workspace: Workspace) -> bool:
+        return self._policy.may_look(question.person, question.place(workspace.name))
+
+    async def _meant(self, question: Question, workspace: Workspace) -> Meant:
+        """What a sentence comes to that is about something in the workspace under the name it gives."""
+        if not self._may_look(question, workspace):
+            return Meant()
+        return await understand(question.text, workspace)
+
+    async def _worked_out(self, question: Question, workspace: Workspace, draft: Draft) -> ToolOutcome | None:
+        """What the tool says that the model would certainly call first; it words it, and saves a round."""
+        command = next(iter((await self._meant(question, workspace)).commands), None)
+        if command is None or command.name not in LOOKS:
+            return None
+        started = time.perf_counter()
+        result = await self._commands.run(command, question, workspace)
+        if result.outcome is None or not result.outcome.ok:
+            return None
+        draft.note_call(result.outcome, int((time.perf_counter() - started) * 1000))
+        draft.offers = [*result.offers]
+        return result.outcome
 
 
 def _quote(question: Question, draft: Draft, found: Retrieval) -> Iterator[TextDelta]:

@@ -5,35 +5,38 @@ the index is opened by `open_index`, so that a server can connect to Slack first
 """
 
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bot.agent import Agent
 from bot.audit import Audit
+from bot.card_edits import CardEdits
 from bot.cards import CardBook
 from bot.commands import Commands
 from bot.embedding import embedder
 from bot.inbox import Inbox
+from bot.lease import Lease
 from bot.memory import Memory
+from bot.people import Person, local_person
 from bot.performer import Performer
+from bot.pictures import Pictures
 from bot.policy import Policy
 from bot.prompt import Prompt
 from bot.reindex import Reindexer, Step, open_or_build
 from bot.settings import Settings
 from bot.store import open_store, sqlite_url
 from bot.tokens import TokenCounter
+from bot.watch_table import WatchTable
+from bot.workspaces import Workspace, WorkspaceConfig, Workspaces, load_workspaces
 from knowledge.abstention import load_threshold
 from knowledge.library import Library
 from knowledge.sources.config import SourceConfig, load_sources
 from tools.catalog import build_toolbox
-from tools.connection import PrefectConnection, resolve_connection
 from tools.prefect_client import PrefectClient
 from tools.toolbox import Toolbox
-from tools.trigger import typed_parameters
 
 if TYPE_CHECKING:
     from bot.llm import Model
@@ -41,6 +44,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 DATABASE_FILE = "ask-marvin.sqlite3"
+FONT_CACHE = "matplotlib"
+FOLLOWING = "follow runs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,17 +53,27 @@ class App:
     """What the surfaces use; all of it lives as long as `build` is open."""
 
     settings: Settings
-    connection: PrefectConnection | None
+    workspaces: Workspaces
     library: Library
-    toolbox: Toolbox
     agent: Agent
     cards: CardBook
+    edits: CardEdits
+    watches: WatchTable
+    following: Lease
+    """Held by the replica that follows runs for all."""
     inbox: Inbox
     memory: Memory
     policy: Policy
     reindexer: Reindexer
     model: "Model | None"
     sources: tuple[SourceConfig, ...]
+    local: Person
+    """Whoever sits at this machine, for the terminal."""
+
+    @property
+    def toolbox(self) -> Toolbox:
+        """The tools on the default workspace; those on the docs are the same in all."""
+        return self.workspaces.default.toolbox
 
     def open_index(self, *, rebuild: bool = False) -> AsyncIterator[Step]:
         """Open the index as `open_or_build` does; yields the steps of what is built for it."""
@@ -69,56 +84,56 @@ class App:
 async def build(settings: Settings, environ: Mapping[str, str]) -> AsyncIterator[App]:
     """Build everything from the settings; `environ` is where Prefect's connection is looked up."""
     settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
-    policy = Policy.load(settings.policy)
     sources = load_sources(settings.sources, github_token=settings.github_token)
-    connection = resolve_connection(environ, Path.home())
+    connections = load_workspaces(settings.workspaces, environ, Path.home())
+    policy = Policy.load(settings.policy, workspaces=tuple(connections.connections))
     async with AsyncExitStack() as stack:
         engine = await stack.enter_async_context(open_store(database_url(settings)))
-        prefect = await stack.enter_async_context(PrefectClient(connection))
         library = make_library(settings)
         stack.callback(library.close)
-        toolbox = build_toolbox(prefect, library, sources)
+        workspaces = await _workspaces(connections, stack, lambda it: build_toolbox(it, library, sources))
         reindexer = Reindexer(settings)
         memory = Memory(engine)
-        cards = CardBook(
-            engine,
-            policy=policy,
-            performer=Performer(toolbox, reindexer, library),
-            audit=Audit(engine),
-            workspace=connection.address if connection else "",
-        )
+        audit = Audit(engine)
+        performer = Performer(workspaces, reindexer, library)
+        watches = WatchTable(engine)
+        cards = CardBook(engine, policy=policy, performer=performer, audit=audit, watches=watches)
         model = await _model(settings, stack)
         commands = Commands(
-            toolbox,
+            workspaces,
             policy=policy,
+            audit=audit,
             memory=memory,
             library=library,
             model_name=settings.model_name,
-            read_parameters=partial(typed_parameters, prefect),
         )
         agent = Agent(
-            toolbox=toolbox,
+            workspaces=workspaces,
             commands=commands,
             cards=cards,
             memory=memory,
             policy=policy,
+            pictures=Pictures(settings.home / FONT_CACHE),
             prompt=Prompt(settings.persona, TokenCounter(exact=settings.openai_base_url is None)),
             model=model,
             symbols=library.symbols,
         )
         yield App(
             settings=settings,
-            connection=connection,
+            workspaces=workspaces,
             library=library,
-            toolbox=toolbox,
             agent=agent,
             cards=cards,
+            edits=CardEdits(engine, policy=policy, performer=performer, audit=audit),
+            watches=watches,
+            following=Lease(engine, FOLLOWING),
             inbox=Inbox(engine),
             memory=memory,
             policy=policy,
             reindexer=reindexer,
             model=model,
             sources=sources,
+            local=local_person(environ),
         )
 
 
@@ -136,6 +151,16 @@ def database_url(settings: Settings) -> str:
     if settings.database_url:
         return settings.database_url.get_secret_value()
     return sqlite_url(settings.home / DATABASE_FILE)
+
+
+async def _workspaces(
+    config: WorkspaceConfig, stack: AsyncExitStack, toolbox: Callable[[PrefectClient], Toolbox]
+) -> Workspaces:
+    members = []
+    for name, connection in config.connections.items():
+        prefect = await stack.enter_async_context(PrefectClient(connection))
+        members.append(Workspace(name, connection, prefect, toolbox(prefect)))
+    return Workspaces(members, default=config.default, channels=config.channels)
 
 
 async def _model(settings: Settings, stack: AsyncExitStack) -> "Model | None":

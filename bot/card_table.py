@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from sqlalchemy import Row, and_, delete, or_, select, update
+from sqlalchemy import ColumnElement, Row, and_, delete, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from bot.question import Place
 from bot.store import cards, now
 from knowledge.errors import BadInput
 from tools.proposal import Detail, Proposal
@@ -35,29 +36,40 @@ class Card:
     details: tuple[Detail, ...] = ()
     """The receipt's, once there is one."""
     team: str = ""
+    workspace: str = ""
+    """The Prefect workspace's name."""
     conversation: str = ""
     message_channel: str = ""
+    """Where it was asked for, and from `message_ts` on where the message with the buttons stands."""
     message_ts: str = ""
     decided_at: datetime | None = None
     undoes: str = ""
     """The id of the card that this one takes back; it is shown in that one's message."""
+    revision: int = 0
+    """How often it was changed while it was open; a press says which one stood on the screen."""
+    revised_by: str = ""
+    """Slack user id of who changed it last."""
     undo: "Card | None" = None
     """The card that takes this one back."""
+
+    @property
+    def place(self) -> Place:
+        """Where a press on it happens, as the rules of a policy see it."""
+        return Place(self.message_channel, self.workspace)
 
 
 class CardTable:
     """Reads and writes cards; knows no rules about who may do what."""
 
-    def __init__(self, engine: AsyncEngine, workspace: str) -> None:
+    def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
-        self._workspace = workspace
 
     async def add(self, card: Card) -> None:
         """Store a new card. Raises BadInput for a value that cannot be stored."""
         row = {
             "id": card.id,
             "team": card.team,
-            "workspace": self._workspace,
+            "workspace": card.workspace,
             "proposal": _as_json(card.proposal),
             "asked_by": card.asked_by,
             "conversation": card.conversation,
@@ -95,10 +107,27 @@ class CardTable:
         return next((card for card in found if card.proposal.action in actions), None)
 
     async def move(self, card: Card, before: CardState, after: CardState, **values: Any) -> bool:
-        """From one state to the next; False when somebody was quicker. This makes a card single use."""
-        statement = (
-            update(cards).where(cards.c.id == card.id, cards.c.state == before).values(state=after, **values)
-        )
+        """From one state to the next; False when somebody was quicker, also to change what it says.
+
+        This makes a card single use.
+        """
+        statement = update(cards).where(_unchanged(card, before)).values(state=after, **values)
+        async with self._engine.begin() as connection:
+            return bool((await connection.execute(statement)).rowcount)
+
+    async def revise(self, card: Card, proposal: Proposal, *, by: str, expires_at: datetime) -> bool:
+        """Put another proposal into an open card; False when somebody was quicker.
+
+        Raises BadInput for a value that cannot be stored.
+        """
+        values = {
+            "proposal": _as_json(proposal),
+            "revision": card.revision + 1,
+            "revised_by": by,
+            "expires_at": expires_at,
+        }
+        in_time = cards.c.expires_at > now()
+        statement = update(cards).where(_unchanged(card, "open"), in_time).values(values)
         async with self._engine.begin() as connection:
             return bool((await connection.execute(statement)).rowcount)
 
@@ -126,6 +155,11 @@ class CardTable:
             return [_card(row) for row in moved.all()]
 
 
+def _unchanged(card: Card, state: CardState) -> ColumnElement[bool]:
+    """Still in that state, and still as it was read."""
+    return and_(cards.c.id == card.id, cards.c.state == state, cards.c.revision == card.revision)
+
+
 def _as_json(proposal: Proposal) -> dict[str, Any]:
     """A number that JSON does not know would come back as null, and that would be done then."""
     try:
@@ -147,10 +181,13 @@ def _card(row: Row[Any], undo: Card | None = None) -> Card:
         outcome_url=row.outcome_url,
         details=tuple(Detail.model_validate(detail) for detail in row.details or ()),
         team=row.team,
+        workspace=row.workspace,
         conversation=row.conversation,
         message_channel=row.message_channel,
         message_ts=row.message_ts,
         decided_at=row.decided_at,
         undoes=row.undoes or "",
+        revision=row.revision,
+        revised_by=row.revised_by or "",
         undo=undo,
     )

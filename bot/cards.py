@@ -1,7 +1,7 @@
 """Action cards: proposals held on the server until a person confirms or they expire.
 
 Only a card's id travels through Slack. At the press all else is read back from the database, the
-person's role is checked again, the live state is compared with the one that the card was made for, and
+person's rights are checked again, the live state is compared with the one that the card was made for, and
 a single conditional UPDATE decides who was first. What had started is never started again.
 """
 
@@ -18,8 +18,10 @@ from bot.card_table import Card, CardState, CardTable
 from bot.people import Person
 from bot.performer import KNOWLEDGE, Performer, Report
 from bot.policy import Policy
+from bot.question import Place
 from bot.store import now
-from knowledge.errors import Busy, ExpectedError, Unreachable
+from bot.watch_table import WatchTable
+from knowledge.errors import Busy, ExpectedError, Refused, Unreachable
 from tools.proposal import Proposal, Receipt
 
 Ended = Literal["done", "partly", "held_back", "failed", "unclear"]
@@ -41,6 +43,7 @@ TOO_LATE: Mapping[CardState, str] = {
     "running": "Somebody has just confirmed this; it is being done.",
 }
 USED = "This card was used before and works only once; nothing more was done."
+CHANGED = "The parameters were changed after this was shown, and nothing was done. Look at the card again."
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,23 +69,27 @@ class CardBook:
     """All cards, and the only way from a press to a deed."""
 
     def __init__(
-        self, engine: AsyncEngine, *, policy: Policy, performer: Performer, audit: Audit, workspace: str
+        self, engine: AsyncEngine, *, policy: Policy, performer: Performer, audit: Audit, watches: WatchTable
     ) -> None:
-        self._table = CardTable(engine, workspace)
+        self._table = CardTable(engine)
+        self._watches = watches
         self._policy = policy
         self._performer = performer
         self._audit = audit
-        self._workspace = workspace
 
-    async def propose(self, proposal: Proposal, person: Person, conversation: str) -> Card:
+    async def propose(self, proposal: Proposal, person: Person, conversation: str, place: Place) -> Card:
         """Store a proposal as an open card.
 
         Raises Refused when the person may not do it anyway, StillRunning while that would be in the way of
         another, BadInput for a value that cannot be stored.
         """
-        self._policy.check(person, proposal.action)
+        try:
+            self._policy.check(person, proposal, place)
+        except Refused as error:
+            await self._audit.record(person, "refused", proposal, place=place, detail=str(error))
+            raise
         await self._check_free(proposal, person.team)
-        card = _new(proposal, person, conversation)
+        card = _new(proposal, person, place, conversation)
         await self._table.add(card)
         await self._record(card, person, "proposed")
         return card
@@ -109,14 +116,19 @@ class CardBook:
         await self._record(card, person, "declined")
         return Press(await self._reload(card))
 
-    async def confirm(self, card: Card, person: Person, *, report: Report, resumed: bool = False) -> Press:
+    async def confirm(
+        self, card: Card, person: Person, *, report: Report, resumed: bool = False, seen: int | None = None
+    ) -> Press:
         """Do what the card says, once; `report` gets the progress of what takes long.
 
-        `resumed` tells that an earlier try of this very press was cut off.
+        `resumed` tells that an earlier try of this very press was cut off, `seen` which revision of the card
+        stood on the person's screen; nothing is done for another one.
         """
         refusal = await self._not_allowed(card, person)
         if refusal:
             return refusal
+        if card.state == "open" and seen not in (None, card.revision):
+            return await self._refuse(card, person, CHANGED)
         if card.state == "running" and _was_cut_off(card, person, resumed=resumed):
             return await self._give_up(card, person)
         if card.state != "open" or card.expires_at <= now():
@@ -148,7 +160,7 @@ class CardBook:
         """Compares with the live state, before anything is decided: a press that dies here did nothing."""
         try:
             await self._check_free(card.proposal, person.team)
-            await self._performer.recheck(card.proposal)
+            await self._performer.recheck(card)
         except Unreachable as error:
             return await self._refuse(card, person, str(error))  # It stays open for another try.
         except StillRunning as error:
@@ -166,7 +178,7 @@ class CardBook:
     async def _perform(self, card: Card, person: Person, report: Report) -> Press:
         try:
             receipt = await self._performer.perform(
-                card.proposal, key=f"ask-marvin:{card.id}", actor=person.id, report=report
+                card, key=f"ask-marvin:{card.id}", actor=person.id, report=report
             )
         except Unreachable as error:
             # The request may have arrived, and only its answer got lost.
@@ -193,7 +205,7 @@ class CardBook:
         if person.team != card.team:
             return await self._refuse(card, person, "This card belongs to another Slack workspace.")
         try:
-            self._policy.check(person, card.proposal.action)
+            self._policy.check(person, card.proposal, card.place)
         except ExpectedError as error:
             return await self._refuse(card, person, str(error))
         return None
@@ -202,7 +214,7 @@ class CardBook:
         if card.expires_at <= now():
             await self._table.move(card, "open", "expired")
         now_is = await self._reload(card)
-        return await self._refuse(now_is, person, TOO_LATE.get(now_is.state, USED))
+        return await self._refuse(now_is, person, too_late(now_is, seen=card.revision))
 
     async def _refuse(self, card: Card, person: Person, reason: str) -> Press:
         await self._record(card, person, "refused", reason)
@@ -210,6 +222,10 @@ class CardBook:
 
     async def _close(self, card: Card, person: Person, ended: Ended, receipt: Receipt) -> Press:
         details = [detail.model_dump(mode="json") for detail in receipt.details]
+        # Before the card is closed, so that what a closed card has begun is always followed; whoever dies
+        # before this leaves a card that says nobody knows how it ended. The terminal follows by itself.
+        if not person.is_local:
+            await self._watches.add(card, receipt.flow_run_ids)
         await self._table.set(
             card.id, state=ended, outcome=receipt.text, outcome_url=receipt.url, details=details
         )
@@ -221,10 +237,9 @@ class CardBook:
     async def _offer_undo(self, card: Card, undo: Proposal, person: Person) -> None:
         """What takes the card back: a card as well, shown as a button in the same message."""
         fresh = replace(
-            _new(undo, person, card.conversation),
+            _new(undo, person, card.place, card.conversation),
             undoes=card.id,
             expires_at=now() + UNDO_EXPIRY,
-            message_channel=card.message_channel,
             message_ts=card.message_ts,
         )
         await self._table.add(fresh)
@@ -251,25 +266,28 @@ class CardBook:
 
     async def _record(self, card: Card, person: Person, decision: Decision, detail: str = "") -> None:
         await self._audit.record(
-            person,
-            decision,
-            card_id=card.id,
-            action=card.proposal.action,
-            target=card.proposal.target,
-            workspace=self._workspace,
-            detail=detail,
+            person, decision, card.proposal, place=card.place, card_id=card.id, detail=detail
         )
 
 
-def _new(proposal: Proposal, person: Person, conversation: str) -> Card:
+def _new(proposal: Proposal, person: Person, place: Place, conversation: str) -> Card:
     return Card(
         id=secrets.token_urlsafe(12),
         proposal=proposal,
         asked_by=person.id,
         expires_at=now() + EXPIRY,
         team=person.team,
+        workspace=place.workspace,
         conversation=conversation,
+        message_channel=place.channel,
     )
+
+
+def too_late(card: Card, *, seen: int) -> str:
+    """Why nothing can be done with the card as it is now, or not from the revision that somebody saw."""
+    if card.state == "open" and card.revision != seen:
+        return CHANGED
+    return TOO_LATE.get("expired" if card.state == "open" else card.state, USED)
 
 
 def _who(card: Card) -> str:

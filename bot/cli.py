@@ -18,6 +18,8 @@ from bot.settings import Settings, read_environ
 from knowledge.errors import BadInput, ExpectedError, Refused, Unreachable
 
 EXIT_BUG, EXIT_BAD_INPUT, EXIT_UNREACHABLE, EXIT_REFUSED, EXIT_INTERRUPTED = 1, 2, 3, 4, 130
+# A run that was begun and waited for did not come to the end that was wanted.
+EXIT_RUN_FAILED = 5
 MAX_QUESTION_BYTES = 1_000_000
 
 Command = Callable[[argparse.Namespace, Settings, dict[str, str]], Coroutine[Any, Any, int]]
@@ -25,6 +27,7 @@ Command = Callable[[argparse.Namespace, Settings, dict[str, str]], Coroutine[Any
 
 COMMANDS = {
     "ask": "bot.cli_commands:ask",
+    "audit": "bot.audit_command:audit",
     "chat": "bot.cli_commands:chat",
     "demo": "bot.demo.tour:demo",
     "doctor": "bot.doctor:doctor",
@@ -92,6 +95,11 @@ def _parser() -> argparse.ArgumentParser:
     ask = add("ask", "one answer")
     ask.add_argument("question", nargs="?", help="the question; read from stdin when left out or -")
     ask.add_argument("--yes", action="store_true", help="confirm the cards that the question leads to")
+    ask.add_argument(
+        "--wait",
+        action="store_true",
+        help="wait for what that begins, 10 min at most; exit status 5 when it does not end well",
+    )
     search = add("search", "the passages that fit a question best")
     search.add_argument("question")
     search.add_argument("--top", type=int, default=8, metavar="N", help="how many (1 to 50)")
@@ -113,12 +121,22 @@ def _parser() -> argparse.ArgumentParser:
     rollback = add("rollback", "make the index that was live before live again")
     rollback.add_argument("--to", type=int, metavar="N", help="that generation instead")
     _add_eval(commands)
+    decided = add("audit", "who decided what, the newest first")
+    decided.add_argument("--since", metavar="TIME", help="not older than that, such as 12h or 7d")
+    decided.add_argument("--user", metavar="ID", help="by that person")
+    decided.add_argument(
+        "--about", metavar="TEXT", help="about a deployment, run or pool whose name holds that"
+    )
+    decided.add_argument(
+        "--limit", type=int, default=20, metavar="N", help="how many (1 to 1000, default 20)"
+    )
     add("tools", "the tools that the model and the commands use")
     tool = add("tool", "run one read tool and print its result as JSON")
     tool.add_argument("name")
     tool.add_argument(
         "arguments", nargs="?", default="{}", help='a JSON object such as {"deployment": "etl"}'
     )
+    tool.add_argument("--workspace", metavar="NAME", help="on that Prefect workspace, not the default one")
     add("doctor", "check every setting and connection")
     manifest = add("manifest", "the Slack app's manifest, to paste when creating the app")
     manifest.add_argument(

@@ -9,10 +9,10 @@ from rich.console import Console
 from rich.table import Table
 
 from bot.app import App, build, make_library
-from bot.card_table import Card
-from bot.cli import exit_status, print_json, read_question
+from bot.cli import EXIT_RUN_FAILED, exit_status, print_json, read_question
+from bot.decided import Decided
 from bot.events import Answer, Done
-from bot.people import LOCAL
+from bot.picture_files import picture_folder, save
 from bot.progress import FIRST_TIME, show_build
 from bot.question import Question
 from bot.reindex import Reindexer, open_or_build
@@ -21,9 +21,8 @@ from bot.settings import Settings
 from bot.slack.manifest import manifest
 from bot.terminal import Terminal
 from knowledge.errors import BadInput, ExpectedError, Refused, Unreachable
+from knowledge.search import MAX_TOP
 from tools.toolbox import ToolFailure
-
-MAX_TOP = 50
 
 
 async def ask(options: argparse.Namespace, settings: Settings, environ: dict[str, str]) -> int:
@@ -32,10 +31,13 @@ async def ask(options: argparse.Namespace, settings: Settings, environ: dict[str
         terminal = Terminal(app, _new_conversation())
         await terminal.open_index()
         if options.json:
-            print_json(await _answer_document(app, question, confirm=options.yes))
-            return 0
-        answer = await terminal.ask(question, confirm=options.yes or None)
-    return exit_status(_expected(answer.failure)) if answer.failure else 0
+            decided = Decided(app, confirm=options.yes, wait=options.wait)
+            print_json(await _answer_document(app, question, decided))
+            return 0 if decided.all_well else EXIT_RUN_FAILED
+        answer = await terminal.ask(question, confirm=options.yes or None, wait=options.wait)
+    if answer.failure:
+        return exit_status(_expected(answer.failure))
+    return 0 if terminal.all_well or not options.wait else EXIT_RUN_FAILED
 
 
 async def chat(_options: argparse.Namespace, settings: Settings, environ: dict[str, str]) -> int:
@@ -93,7 +95,9 @@ async def tools(options: argparse.Namespace, settings: Settings, environ: dict[s
 
 async def tool(options: argparse.Namespace, settings: Settings, environ: dict[str, str]) -> int:
     async with build(settings, environ) as app:
-        found = app.toolbox.tools.get(options.name)
+        workspace = options.workspace
+        toolbox = app.workspaces.get(workspace).toolbox if workspace else app.toolbox
+        found = toolbox.tools.get(options.name)
         if found and found.writes:
             raise Refused(
                 f"{options.name} changes things, so it needs a card that a person confirms.",
@@ -101,7 +105,7 @@ async def tool(options: argparse.Namespace, settings: Settings, environ: dict[st
             )
         if options.name in DOCS_TOOLS:
             await show_build(app.open_index(), Console(stderr=True), note=FIRST_TIME)
-        outcome = await app.toolbox.call(options.name, options.arguments)
+        outcome = await toolbox.call(options.name, options.arguments)
     if outcome.error:
         raise _expected(outcome.error)
     print_json(outcome.data)
@@ -113,51 +117,40 @@ async def print_manifest(options: argparse.Namespace, _settings: Settings, _envi
     return 0
 
 
-async def _answer_document(app: App, text: str, *, confirm: bool) -> dict[str, Any]:
-    question = Question(text, LOCAL, _new_conversation())
+async def _answer_document(app: App, text: str, decided: Decided) -> dict[str, Any]:
+    question = Question(text, app.local, _new_conversation())
     async for event in app.agent.answer(question):
         if isinstance(event, Done):
             if event.answer.failure:
                 raise _expected(event.answer.failure)
-            cards = [await _decided(app, card) if confirm else card for card in event.answer.cards]
-            return _document(event.answer, cards)
+            actions = [await decided.action(card) for card in event.answer.cards]
+            return {**_document(event.answer, actions), "pictures": _saved(event.answer, app.settings)}
     raise AssertionError("the agent ended without Done")
 
 
-async def _decided(app: App, card: Card) -> Card:
-    async def silent(_progress: object) -> None:
-        """Progress has no place in a JSON document."""
-
-    return (await app.cards.confirm(card, LOCAL, report=silent)).card
-
-
-def _document(answer: Answer, cards: list[Card]) -> dict[str, Any]:
+def _document(answer: Answer, actions: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "answer": answer.text,
         "citations": [
             {"n": c.n, "title": c.title, "url": c.url, "source": c.source} for c in answer.citations
         ],
+        "offers": [{"label": offer.label, "command": offer.command} for offer in answer.offers],
         "tool_calls": [{"name": c.name, "args": c.args, "ok": c.ok, "ms": c.ms} for c in answer.tool_calls],
-        "actions": [
-            {
-                "id": card.id,
-                "action": card.proposal.action,
-                "title": card.proposal.title,
-                "target": card.proposal.target,
-                "target_url": card.proposal.target_url,
-                "facts": {fact.label: fact.value for fact in card.proposal.facts},
-                "state": card.state,
-                "outcome": card.outcome,
-                "outcome_url": card.outcome_url,
-            }
-            for card in cards
-        ],
+        "actions": actions,
         # A typed command is no third kind here: what matters to a reader is whether a model worded it.
         "mode": "llm" if answer.mode == "llm" else "extractive",
         "abstained": answer.abstained,
         "timings": answer.timings,
         "usage": answer.usage,
     }
+
+
+def _saved(answer: Answer, settings: Settings) -> list[dict[str, str]]:
+    folder = picture_folder(settings)
+    return [
+        {"title": picture.title, "alt_text": picture.alt_text, "path": str(save(picture, folder))}
+        for picture in answer.pictures
+    ]
 
 
 def _expected(failure: ToolFailure) -> ExpectedError:

@@ -19,10 +19,11 @@ from bot.settings import Settings
 from bot.slack.errors import CONNECTION, code_of
 from bot.store import open_store
 from bot.turns import Turn
+from bot.workspaces import load_workspaces
 from knowledge.errors import ExpectedError, IndexMissing, Refused, Unreachable
 from knowledge.golden import load_golden
 from knowledge.sources.config import load_sources
-from tools.connection import resolve_connection
+from tools.connection import PrefectConnection
 from tools.prefect_client import PrefectClient
 
 TIMEOUT_S = 20.0
@@ -62,13 +63,16 @@ async def examine(settings: Settings, environ: Mapping[str, str]) -> list[Check]
     """Look at everything at once; no check keeps another from being made."""
 
     async def prefect() -> str:
-        return await _prefect(environ)
+        return await _prefect(settings, environ)
+
+    async def policy() -> str:
+        return _policy(settings, environ)
 
     looks: dict[str, Callable[[], Awaitable[str]]] = {
         "data folder": lambda: _folder(settings),
         "database": lambda: _database(settings),
         "sources": lambda: _sources(settings),
-        "policy": lambda: _policy(settings),
+        "policy": policy,
         "index": lambda: _index(settings),
         "model": lambda: _model(settings),
         "prefect": prefect,
@@ -116,11 +120,10 @@ async def _sources(settings: Settings) -> str:
     return f"{names}; {len(load_golden(settings.sources))} golden questions"
 
 
-async def _policy(settings: Settings) -> str:
-    Policy.load(settings.policy)
-    if settings.policy is None:
-        return "no file: workspace admins and owners act, members look, guests get answers from the docs"
-    return f"{settings.policy}"
+def _policy(settings: Settings, environ: Mapping[str, str]) -> str:
+    names = load_workspaces(settings.workspaces, environ, Path.home()).connections
+    summary = Policy.load(settings.policy, workspaces=tuple(names)).summary
+    return f"{settings.policy}: {summary}" if settings.policy else summary
 
 
 async def _index(settings: Settings) -> str:
@@ -148,8 +151,13 @@ async def _model(settings: Settings) -> str:
     return f"{settings.model} answers"
 
 
-async def _prefect(environ: Mapping[str, str]) -> str:
-    connection = resolve_connection(environ, Path.home())
+async def _prefect(settings: Settings, environ: Mapping[str, str]) -> str:
+    config = load_workspaces(settings.workspaces, environ, Path.home())
+    told = [(name, await _workspace(connection)) for name, connection in config.connections.items()]
+    return told[0][1] if len(told) == 1 else "; ".join(f"{name}: {text}" for name, text in told)
+
+
+async def _workspace(connection: PrefectConnection | None) -> str:
     if connection is None:
         return "none configured: answers from the docs alone (set PREFECT_API_URL, or use a profile)"
     async with PrefectClient(connection) as prefect:

@@ -6,9 +6,10 @@ from typing import Any
 
 from bot.card_table import Card
 from bot.egress import EgressFilter
-from bot.events import Answer, Mode, TextDelta, ToolCall
+from bot.events import Answer, Mode, Offer, TextDelta, ToolCall
 from bot.evidence import Evidence
 from bot.links import Links
+from bot.pictures import Picture
 from bot.quotations import Quotations
 from knowledge.models import Passage
 from tools.redact import redact
@@ -21,15 +22,18 @@ class Draft:
     def __init__(self, question: str) -> None:
         self.evidence = Evidence()
         self.links = Links(_addresses(question))
-        quotations = Quotations(self.evidence.text)
-        self.egress = EgressFilter(links=self.links, redact=redact, quotations=quotations)
+        self.egress = self._filter()
         self.calls: list[ToolCall] = []
         self.cards: list[Card] = []
+        self.pictures: list[Picture] = []
+        self.offers: list[Offer] = []
         self.usage: dict[str, int] = {}
         self.timings: dict[str, int] = {}
         self.mode: Mode = "command"
         self.abstained = False
         self.failure: ToolFailure | None = None
+        self.asked_in_words = False
+        """A sentence was taken for a command: what it comes to is an answer, also that it cannot be done."""
         self._started = time.perf_counter()
         self._shown: list[str] = []
         self._closed = False
@@ -55,6 +59,11 @@ class Draft:
     def show(self, text: str) -> Iterator[TextDelta]:
         """What of the text may be shown by now."""
         return self._emit(self.egress.feed(text))
+
+    def filtered(self, text: str) -> str:
+        """A text that stands beside the answer, through the same filter."""
+        egress = self._filter()
+        return egress.feed(text) + egress.close()
 
     def paragraph(self) -> Iterator[TextDelta]:
         """Begin a new paragraph, if anything was said before."""
@@ -87,12 +96,17 @@ class Draft:
             citations=self.evidence.citations(self.egress.cited),
             tool_calls=tuple(self.calls),
             cards=tuple(self.cards),
+            pictures=tuple(self.pictures),
+            offers=tuple(self.offers),
             mode=self.mode,
             abstained=self.abstained or self.egress.verdict == "not_in_passages",
-            failure=self.failure,
+            failure=None if self.asked_in_words else self.failure,
             timings=self.timings,
             usage=self.usage,
         )
+
+    def _filter(self) -> EgressFilter:
+        return EgressFilter(links=self.links, redact=redact, quotations=Quotations(self.evidence.text))
 
     def _emit(self, text: str) -> Iterator[TextDelta]:
         if text:

@@ -1,13 +1,14 @@
 """What the agent tells a surface while it answers; every surface reads the same events.
 
 All text in them has passed the egress filter. Order: any number of `Status`, `ToolStarted`,
-`ToolFinished`, `TextDelta`, `CardProposed` and `AlreadyRunning`, then exactly one `Done`.
+`ToolFinished`, `TextDelta`, `PictureDrawn`, `CardProposed` and `AlreadyRunning`, then exactly one `Done`.
 """
 
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from bot.card_table import Card
+from bot.pictures import Picture
 from tools.toolbox import ToolFailure
 
 
@@ -58,6 +59,13 @@ class CardProposed:
 
 
 @dataclass(frozen=True, slots=True)
+class PictureDrawn:
+    """A picture to show in the thread; its `table` says the same where none can be shown."""
+
+    picture: Picture
+
+
+@dataclass(frozen=True, slots=True)
 class AlreadyRunning:
     """No card was stored, because of what somebody else has confirmed; the surface says who, and where."""
 
@@ -65,6 +73,16 @@ class AlreadyRunning:
     """The other one's."""
     text: str
     """The same in words, for where there is nothing to link to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What the reader may want next; taking it up is typing its command, with the reader's own rights."""
+
+    label: str
+    """For a button: `Resume the work pool`."""
+    command: str
+    """`resume pool etl`"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +104,8 @@ class Answer:
     citations: tuple[Citation, ...] = ()
     tool_calls: tuple[ToolCall, ...] = ()
     cards: tuple[Card, ...] = ()
+    pictures: tuple[Picture, ...] = ()
+    offers: tuple[Offer, ...] = ()
     mode: Mode = "llm"
     abstained: bool = False
     failure: ToolFailure | None = None
@@ -101,4 +121,4 @@ class Done:
     answer: Answer
 
 
-Event = Status | ToolStarted | ToolFinished | TextDelta | CardProposed | AlreadyRunning | Done
+Event = Status | ToolStarted | ToolFinished | TextDelta | PictureDrawn | CardProposed | AlreadyRunning | Done

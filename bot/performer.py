@@ -2,19 +2,23 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import aclosing
+from typing import Any
 
 from bot.build_receipt import receipt
+from bot.card_table import Card
 from bot.reindex import Reindexer
+from bot.workspaces import Workspaces
 from knowledge.errors import ExpectedError, Unreachable
 from knowledge.generations import being_built
 from knowledge.library import Library
 from knowledge.report import BuildReport, Progress
 from tools.errors import Changed
+from tools.parameter_form import ParameterForm
 from tools.proposal import Proposal, Receipt
 from tools.rollback import AFTERWARDS, going_back
-from tools.toolbox import Toolbox
+from tools.trigger import TriggerRun
 
 log = logging.getLogger(__name__)
 
@@ -27,8 +31,8 @@ KNOWLEDGE = frozenset({REINDEX, ROLLBACK})
 
 
 class Performer:
-    def __init__(self, toolbox: Toolbox, reindexer: Reindexer, library: Library) -> None:
-        self._toolbox = toolbox
+    def __init__(self, workspaces: Workspaces, reindexer: Reindexer, library: Library) -> None:
+        self._workspaces = workspaces
         self._reindexer = reindexer
         self._library = library
 
@@ -37,23 +41,35 @@ class Performer:
         if proposal.action in KNOWLEDGE and (holder := await self._reindexer.holder()):
             raise being_built(holder)
 
-    async def recheck(self, proposal: Proposal) -> None:
+    async def recheck(self, card: Card) -> None:
         """Raises Changed when the live state is not the one that the card was made for."""
-        if proposal.action == ROLLBACK:
-            await self._check_not_moved_on(proposal)
+        if card.proposal.action == ROLLBACK:
+            await self._check_not_moved_on(card.proposal)
         else:
-            await self._toolbox.recheck(proposal)
+            await self._workspaces.get(card.workspace).toolbox.recheck(card.proposal)
 
-    async def perform(self, proposal: Proposal, *, key: str, actor: str, report: Report) -> Receipt:
+    async def form(self, card: Card) -> ParameterForm:
+        """The parameters of a run that is proposed, by the deployment as it is now."""
+        return await self._starter(card).form(card.proposal)
+
+    async def revise(self, card: Card, parameters: Mapping[str, Any]) -> Proposal:
+        """The same run with these parameters in place of its own. Raises BadInput where they do not fit."""
+        return await self._starter(card).revise(card.proposal, parameters)
+
+    def _starter(self, card: Card) -> TriggerRun:
+        return TriggerRun(self._workspaces.get(card.workspace).prefect)
+
+    async def perform(self, card: Card, *, key: str, actor: str, report: Report) -> Receipt:
         """Do it. `report` is called with the progress of what takes long.
 
         Raises Busy when somebody was quicker to build the index; nothing was done then.
         """
+        proposal = card.proposal
         if proposal.action == REINDEX:
             return await self._reindex(proposal, report)
         if proposal.action == ROLLBACK:
             return await self._roll_back(proposal)
-        return await self._toolbox.perform(proposal, key=key, actor=actor)
+        return await self._workspaces.get(card.workspace).toolbox.perform(proposal, key=key, actor=actor)
 
     async def _reindex(self, proposal: Proposal, report: Report) -> Receipt:
         source, force = proposal.arguments.get("source"), proposal.arguments.get("force", False)

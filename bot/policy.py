@@ -1,148 +1,144 @@
-"""Who may do what: `policy.toml` gives people roles, a role allows actions, all else is denied."""
+"""Who may do what, as `policy.toml` says it. What it does not allow is denied.
 
-import re
-import tomllib
-from collections.abc import Iterable, Mapping
-from enum import IntEnum
+The file is looked at again whenever something is decided: who takes somebody's rights away at night does
+not have to restart anything.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import Annotated
-
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
-from pydantic_core import PydanticCustomError
 
 from bot.people import Person
-from knowledge.errors import BadInput, Refused
+from bot.policy_file import read_rules
+from bot.policy_words import lacks_role, may_not_look, not_allowed, rights, summary, wrong_place
+from bot.question import Place
+from bot.rules import Level, Role, Rules
+from knowledge.errors import BadInput
+from tools.proposal import Affected, Proposal
 
-EVERY_MEMBER = "*"
-# A name such as @ops would match nobody, and nobody would be told.
-MEMBER = re.compile(r"\*|[UWS][A-Z0-9]+")
+log = logging.getLogger(__name__)
 
+# How long a changed file may go unnoticed.
+LOOK_EVERY_S = 2.0
 
-class Role(IntEnum):
-    """Each role may do all that the ones below it may."""
-
-    DOCS_ONLY = 0
-    """Answers from the documentation; nothing of the Prefect workspace."""
-    VIEWER = 1
-    OPERATOR = 2
-    ADMIN = 3
-
-    @property
-    def label(self) -> str:
-        return self.name.lower().replace("_", " ")
-
-
-ROLE_FOR_ACTION: Mapping[str, Role] = {
-    "trigger_run": Role.OPERATOR,
-    "cancel_runs": Role.OPERATOR,
-    "reindex_knowledge": Role.ADMIN,
-    "rollback_knowledge": Role.ADMIN,
-}
-
-
-def _member(name: str) -> str:
-    if not MEMBER.fullmatch(name):
-        raise PydanticCustomError(
-            "member",
-            "{name} is neither the id of a user (U…, W…) or user group (S…) nor `*`",
-            {"name": repr(name)},
-        )
-    return name
-
-
-Members = list[Annotated[str, AfterValidator(_member)]]
-
-
-class _Roles(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-    admin: Members = []
-    operator: Members = []
-    viewer: Members = []
-
-
-class _File(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-    roles: _Roles
+Stamp = tuple[int, int, int, int]
 
 
 class Policy:
-    """The rules in force. With no file only the workspace's admins and owners may act."""
+    """The rules in force; those of the file, once it has been loaded from one."""
 
-    def __init__(self, members: Mapping[Role, frozenset[str]] | None = None) -> None:
-        self._members = members
+    def __init__(
+        self,
+        rules: Rules | None = None,
+        *,
+        path: Path | None = None,
+        workspaces: Collection[str] = (),
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._rules = rules or Rules()
+        self._path = path
+        self._workspaces = workspaces
+        self._clock = clock
+        self._looked = clock()
+        self._stamp = _stamp(path)
+        self._problem = ""
 
     @classmethod
-    def load(cls, path: Path | None) -> "Policy":
-        """Read `policy.toml`. Raises BadInput naming the line or key that is wrong."""
-        if path is None:
-            return cls()
-        try:
-            parsed = _File.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-        except FileNotFoundError:
-            raise BadInput(f"There is no policy file at {path}.", "Correct ASK_MARVIN_POLICY.") from None
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise BadInput(f"{path} is not valid TOML: {error}.", "Correct that line.") from None
-        except ValidationError as error:
-            raise BadInput(
-                f"{path}: {_first(error)}.", "See the example policy.toml in the README."
-            ) from None
-        except OSError as error:
-            raise BadInput(
-                f"{path} cannot be read: {error.strerror}.", "Correct ASK_MARVIN_POLICY."
-            ) from None
-        roles = parsed.roles
-        return cls(
-            {
-                Role.ADMIN: frozenset(roles.admin),
-                Role.OPERATOR: frozenset(roles.operator),
-                Role.VIEWER: frozenset(roles.viewer),
-            }
-        )
+    def load(
+        cls,
+        path: Path | None,
+        *,
+        workspaces: Collection[str] = (),
+        clock: Callable[[], float] = time.monotonic,
+    ) -> "Policy":
+        """Read `policy.toml`; without one, only the Slack workspace's admins and owners may act.
+
+        `workspaces` are the names that rules may use. Raises BadInput naming the line or key that is wrong.
+        """
+        policy = cls(path=path, workspaces=workspaces, clock=clock)
+        if path:
+            # Read after its stamp was taken: a change in between is noticed later.
+            policy._rules = read_rules(path, workspaces)
+        return policy
 
     @property
     def groups(self) -> frozenset[str]:
         """The Slack user groups that the policy names; only their members need looking up."""
-        named: Iterable[str] = (name for names in (self._members or {}).values() for name in names)
-        return frozenset(name for name in named if name.startswith("S"))
+        return self._now().groups
+
+    @property
+    def problem(self) -> str:
+        """Why the file as it is now is not in force; empty when it is."""
+        self._now()
+        return self._problem
+
+    @property
+    def summary(self) -> str:
+        """The policy in one line."""
+        return summary(self._now())
 
     def role(self, person: Person) -> Role:
         """The highest role that the person has."""
-        if person.team == "local":
-            return Role.ADMIN
-        if self._members is None:
-            return self._role_without_file(person)
-        for role in (Role.ADMIN, Role.OPERATOR, Role.VIEWER):
-            if self._is_member(person, self._members[role]):
-                return role
-        return Role.DOCS_ONLY
+        return self._now().role(person)
 
-    def check(self, person: Person, action: str) -> None:
-        """Raises Refused, naming the role that is missing, unless the person may do it."""
-        needed = ROLE_FOR_ACTION.get(action, Role.ADMIN)
-        if self.role(person) < needed:
-            raise Refused(
-                f"That needs the role {needed.label}, and you are {self.role(person).label}.",
-                "An admin can change the policy, or press the button for you.",
-            )
+    def may_look(self, person: Person, place: Place) -> bool:
+        """Whether the person may see anything of the Prefect workspace there."""
+        rules = self._now()
+        if rules.level(person, place) < Level.LOOK:
+            return False
+        return rules.role(person) >= Role.VIEWER or bool(rules.of(person, place))
 
-    @staticmethod
-    def _role_without_file(person: Person) -> Role:
-        if person.is_guest or person.is_external:
-            return Role.DOCS_ONLY
-        return Role.ADMIN if person.is_workspace_admin else Role.VIEWER
+    def check_look(self, person: Person, place: Place) -> None:
+        """Raises Refused, saying why, unless the person may look at the workspace there."""
+        if self.may_look(person, place):
+            return
+        level = self._now().level(person, place)
+        raise wrong_place(level, place) if level < Level.LOOK else may_not_look()
 
-    @staticmethod
-    def _is_member(person: Person, names: frozenset[str]) -> bool:
-        if person.id in names or person.groups & names:
-            return True
-        return EVERY_MEMBER in names and not (person.is_guest or person.is_external)
+    def check(self, person: Person, proposal: Proposal, place: Place) -> None:
+        """Raises Refused, saying what is missing and who could, unless the person may do all of it there."""
+        rules = self._now()
+        level = rules.level(person, place)
+        if level < Level.ACT:
+            raise wrong_place(level, place)
+        things = proposal.affected or (Affected(),)
+        denied = rules.denied(person, proposal.action, things, place)
+        if denied and rules.decides(person):
+            raise not_allowed(rules, person, proposal.action, denied=denied, of=len(things), place=place)
+        if denied:
+            raise lacks_role(rules, person, proposal.action)
+
+    def rights(self, person: Person, place: Place) -> str:
+        """What the person may do there, in Markdown."""
+        return rights(self._now(), person, place, look=self.may_look(person, place))
+
+    def _now(self) -> Rules:
+        """The rules as the file has them; a file that cannot be used leaves those from before in force."""
+        if self._path and self._clock() - self._looked >= LOOK_EVERY_S:
+            self._looked = self._clock()
+            stamp = _stamp(self._path)
+            if stamp != self._stamp:
+                self._stamp = stamp
+                self._read_again(self._path)
+        return self._rules
+
+    def _read_again(self, path: Path) -> None:
+        try:
+            self._rules = read_rules(path, self._workspaces)
+        except BadInput as error:
+            self._problem = f"The policy as it was before stays in force: {error}"
+            log.error("%s", self._problem)
+        else:
+            self._problem = ""
+            log.info("the policy was read again: %s", summary(self._rules))
 
 
-def _first(error: ValidationError) -> str:
-    """The first problem, with the key that it is about."""
-    problem = error.errors()[0]
-    where = ".".join(str(part) for part in problem["loc"])
-    said = {"extra_forbidden": "there is no such key", "missing": "is missing"}
-    return f"{where}: {said.get(problem['type'], problem['msg'])}"
+def _stamp(path: Path | None) -> Stamp | None:
+    """What changes when the file does, also when another takes its place; None where there is none."""
+    try:
+        found = path.stat() if path else None
+    except OSError:
+        return None
+    # The time of the last change tells of rights as well, without which a file cannot be read.
+    return (found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino) if found else None

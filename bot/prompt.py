@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from bot.evidence import Evidence
 from bot.memory import Turn
@@ -95,8 +94,8 @@ def persona_text(name: str) -> str:
 
 
 def _clock(person: Person, now: datetime) -> str:
-    try:
-        local = now.astimezone(ZoneInfo(person.timezone))
-    except (ZoneInfoNotFoundError, ValueError):
-        local = now
-    return f"It is {local:%A, %Y-%m-%d %H:%M} for the asker ({person.timezone}). Give times in that zone."
+    local = now.astimezone(person.zone)
+    return (
+        f"It is {local:%A, %Y-%m-%d %H:%M} for the asker ({person.timezone}). Give times in that zone, and "
+        "pass it to tools that take a time_zone."
+    )

@@ -117,8 +117,9 @@ async def open_or_build(
 ) -> AsyncIterator[Step]:
     """Open the index; with none yet, build the field guide's first, which takes seconds.
 
-    In place of a damaged one the newest sound one is opened, else it is built again from what is left of it
-    and the field guide. With `rebuild` all sources are read as well once it is open; that may take minutes.
+    In place of a damaged one, or one that another version of this program built, the newest sound one is
+    opened, else it is built again from what is left of it and the field guide. With `rebuild` all sources are
+    read as well once it is open; that may take minutes.
     Yields the steps of what is built. Raises EmbedderMismatch, which only a person may decide to mend.
     """
     damage = ""

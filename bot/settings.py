@@ -106,6 +106,13 @@ class Settings(BaseModel):
             description="A `policy.toml`: who may do what. Without it only workspace admins and owners act.",
         ),
     ] = None
+    workspaces: Annotated[
+        Path | None,
+        Field(
+            alias="ASK_MARVIN_WORKSPACES",
+            description="A `workspaces.toml`: several Prefect workspaces by name. Else there is one.",
+        ),
+    ] = None
     model: Annotated[
         str, Field(alias="ASK_MARVIN_MODEL", min_length=1, description="The model that words the answers.")
     ] = DEFAULT_MODEL
@@ -154,7 +161,7 @@ class Settings(BaseModel):
         Field(alias="ASK_MARVIN_LOG_LEVEL", description="What is logged, on stderr."),
     ] = "INFO"
 
-    @field_validator("home", "sources", "policy", mode="after")
+    @field_validator("home", "sources", "policy", "workspaces", mode="after")
     @classmethod
     def _expand_user(cls, path: Path | None) -> Path | None:
         return path.expanduser() if path else None

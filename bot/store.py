@@ -1,7 +1,8 @@
 """The database: its tables, its engine and its migrations. SQLite by default, PostgreSQL by URL.
 
 Who reads and writes which table: `inbox` bot/inbox.py · `threads`, `turns` bot/memory.py ·
-`cards` bot/card_table.py · `audit` bot/audit.py.
+`cards` bot/card_table.py · `audit` bot/audit.py · `watches`, `watched_runs` bot/watch_table.py ·
+`leases` bot/lease.py.
 """
 
 import logging
@@ -22,6 +23,7 @@ from sqlalchemy import (
     Column,
     DateTime,
     Dialect,
+    Float,
     ForeignKey,
     Index,
     Integer,
@@ -150,6 +152,8 @@ cards = Table(
     Column("outcome_url", PlainText, nullable=False, default=""),
     Column("details", JSON),
     Column("undoes", String(40), index=True),
+    Column("revision", Integer, nullable=False, server_default="0"),
+    Column("revised_by", String(40)),
     Index(None, "state", "expires_at"),
 )
 
@@ -166,6 +170,47 @@ audit = Table(
     Column("target", PlainText, nullable=False),
     Column("decision", String(20), nullable=False),
     Column("detail", PlainText, nullable=False),
+    Column("channel", String(40)),
+    Column("affected", PlainText),
+)
+
+watches = Table(
+    "watches",
+    metadata,
+    Column("card_id", String(40), primary_key=True),
+    Column("team", String(40), nullable=False),
+    Column("workspace", String(200), nullable=False),
+    Column("action", String(40), nullable=False),
+    Column("began", UtcDateTime, nullable=False),
+    Column("next_look", UtcDateTime, index=True),
+    Column("told", JSON, nullable=False),
+    Column("shown", String(64), nullable=False, default=""),
+    Column("shown_at", UtcDateTime),
+    Column("ended", String(10), nullable=False, default=""),
+)
+
+watched_runs = Table(
+    "watched_runs",
+    metadata,
+    Column("card_id", ForeignKey("watches.card_id", ondelete="CASCADE"), primary_key=True),
+    Column("run_id", String(40), primary_key=True),
+    Column("position", Integer, nullable=False),
+    Column("name", PlainText, nullable=False, default=""),
+    Column("state_type", String(20), nullable=False, default=""),
+    Column("state_name", PlainText, nullable=False, default=""),
+    Column("message", PlainText, nullable=False, default=""),
+    Column("since", UtcDateTime),
+    Column("due", UtcDateTime),
+    Column("seconds", Float, nullable=False, default=0.0),
+    Column("attempts", Integer, nullable=False, default=0),
+)
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", String(40), primary_key=True),
+    Column("holder", String(40), nullable=False),
+    Column("until", UtcDateTime, nullable=False),
 )
 
 

@@ -13,23 +13,25 @@ from knowledge.library import IndexStatus
 MAX_NAME = 80
 # A message or a problem, on one line of a table.
 MAX_TEXT = 160
+# A state's message or a line of a traceback, where it stands alone.
+MAX_SENTENCE = 600
 
 
 def work_pools(data: dict[str, Any]) -> str:
     rows = [
         (
-            _link(pool["name"], pool["url"]),
-            _code(pool["type"]),
+            link(pool["name"], pool["url"]),
+            code(pool["type"]),
             pool.get("status") or "–",
             pool.get("online_workers", "–"),
             pool["overdue_runs"],
-            _plain(pool.get("problem", "")),
+            sentence(pool.get("problem", "")),
         )
         for pool in data["work_pools"]
     ]
     if not rows:
         return "There are no work pools yet."
-    return _table(
+    return table(
         ("pool", "type", "status", "workers", "overdue", "problem"), rows, truncated=data["truncated"]
     )
 
@@ -37,55 +39,55 @@ def work_pools(data: dict[str, Any]) -> str:
 def work_pool(data: dict[str, Any]) -> str:
     """One pool: what it is, then its queues and workers."""
     facts = {
-        "Type": f"{_code(data['type'])}, {data['type_in_words']}",
+        "Type": f"{code(data['type'])}, {data['type_in_words']}",
         "Each run is": data["each_run_is"],
         "Runs on": data["runs_on"],
         "Status": data.get("status"),
-        "Problem": _plain(data.get("problem", "")),
+        "Problem": sentence(data.get("problem", "")),
         "Concurrency": data.get("concurrency"),
         "Runs": _run_counts(data),
-        "Deployments": f"{data['deployments']}: {_codes(data['some_deployments'])}"
+        "Deployments": f"{data['deployments']}: {codes(data['some_deployments'])}"
         if data["deployments"]
         else "none",
         "Workers": _workers(data.get("workers")),
-        "Start a worker": _code(data["start_a_worker"]) if data.get("start_a_worker") else None,
+        "Start a worker": code(data["start_a_worker"]) if data.get("start_a_worker") else None,
     }
     queues = [
         (
-            _code(queue["name"]),
+            code(queue["name"]),
             queue["priority"],
-            "paused" if queue["paused"] else _ago(queue.get("last_polled_seconds_ago")),
+            "paused" if queue["paused"] else ago(queue.get("last_polled_seconds_ago")),
             queue["overdue_runs"],
-            _plain(queue.get("problem", "")),
+            sentence(queue.get("problem", "")),
         )
         for queue in data["queues"]
     ]
-    table = _table(
+    shown = table(
         ("queue", "priority", "last polled", "overdue", "problem"), queues, truncated=data["truncated"]
     )
-    return f"**{_link(data['name'], data['url'])}**\n{_list(facts)}\n\n{table}"
+    return f"**{link(data['name'], data['url'])}**\n{facts_list(facts)}\n\n{shown}"
 
 
 def deployments(data: dict[str, Any]) -> str:
     rows = [
         (
-            _link(row["name"], row["url"]),
-            _code(row["work_pool"]) if row.get("work_pool") else "none",
+            link(row["name"], row["url"]),
+            code(row["work_pool"]) if row.get("work_pool") else "none",
             "paused" if row["paused"] else row.get("status") or "–",
-            _plain("; ".join(row["schedules"])) or "–",
+            plain("; ".join(row["schedules"])) or "–",
         )
         for row in data["deployments"]
     ]
     if not rows:
         return "No deployment matches."
-    return _table(("deployment", "pool", "status", "schedule"), rows, truncated=data["truncated"])
+    return table(("deployment", "pool", "status", "schedule"), rows, truncated=data["truncated"])
 
 
 def flow_runs(data: dict[str, Any]) -> str:
     rows = [_run_row(run) for run in data["flow_runs"]]
     if not rows:
         return f"No such runs in {data['within']}."
-    return _table(("run", "deployment", "state", "when", "message"), rows, truncated=data["truncated"])
+    return table(("run", "deployment", "state", "when", "message"), rows, truncated=data["truncated"])
 
 
 def workspace(data: dict[str, Any]) -> str:
@@ -97,14 +99,14 @@ def workspace(data: dict[str, Any]) -> str:
         "Last 24 hours": "{completed_last_24_hours} completed, {failed_last_24_hours} failed".format(**data),
         "Work pools": data["work_pools"],
     }
-    text = _list(facts)
-    problems = {pool["name"]: _plain(pool.get("problem", "")) for pool in data["pools_with_problems"]}
+    text = facts_list(facts)
+    problems = {pool["name"]: sentence(pool.get("problem", "")) for pool in data["pools_with_problems"]}
     if problems:
-        text += "\n\n**Pools with problems**\n" + "\n".join(f"- {_code(n)}: {p}" for n, p in problems.items())
+        text += "\n\n**Pools with problems**\n" + "\n".join(f"- {code(n)}: {p}" for n, p in problems.items())
     if data["latest_failures"]:
         failures = [_run_row(run) for run in data["latest_failures"]]
         heads = ("run", "deployment", "state", "when", "message")
-        text += f"\n\n**Latest failures**\n\n{_table(heads, failures, truncated=False)}"
+        text += f"\n\n**Latest failures**\n\n{table(heads, failures, truncated=False)}"
     return text
 
 
@@ -118,13 +120,13 @@ def index(status: IndexStatus) -> str:
 
 def _run_row(run: dict[str, Any]) -> tuple[Any, ...]:
     late = run.get("late_seconds")
-    when = f"{_duration(late)} late" if late else _moment(run.get("started") or run.get("due"))
+    when = f"{duration(late)} late" if late else moment(run.get("started") or run.get("due"))
     return (
-        _link(run["name"], run["url"]),
-        _code(run.get("deployment") or run["flow"]),
+        link(run["name"], run["url"]),
+        code(run.get("deployment") or run["flow"]),
         run["state"],
         when,
-        _plain(run.get("message", "")),
+        plain(run.get("message", "")),
     )
 
 
@@ -136,35 +138,51 @@ def _workers(workers: Sequence[dict[str, Any]] | None) -> str | None:
     if workers is None:
         return "none needed"
     online = [worker["name"] for worker in workers if worker["online"]]
-    return _codes(online) + " online" if online else f"none online ({len(workers)} known)"
+    return codes(online) + " online" if online else f"none online ({len(workers)} known)"
 
 
-def _table(heads: Sequence[str], rows: Iterable[Sequence[Any]], *, truncated: bool) -> str:
+def table(heads: Sequence[str], rows: Iterable[Sequence[Any]], *, truncated: bool) -> str:
     lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
     lines += ["| " + " | ".join(str(cell) or " " for cell in row) + " |" for row in rows]
     return "\n".join(lines) + ("\n\n_There are more; name what you look for._" if truncated else "")
 
 
-def _list(facts: dict[str, Any]) -> str:
+def facts_list(facts: dict[str, Any]) -> str:
     return "\n".join(f"- **{label}**: {value}" for label, value in facts.items() if value not in (None, ""))
 
 
-def _link(name: str, url: str) -> str:
-    return f"[{_plain(name)}]({url})" if url else _code(name)
+def link(name: str, url: str) -> str:
+    return f"[{plain(name)}]({url})" if url else code(name)
 
 
-def _code(text: str) -> str:
-    return f"`{_short(text, MAX_NAME).replace('`', 'ˋ').replace('|', '¦')}`"
+def code(text: str, limit: int = MAX_NAME) -> str:
+    return f"`{_short(text, limit).replace('`', 'ˋ').replace('|', '¦')}`"
 
 
-def _codes(names: Sequence[str]) -> str:
-    return ", ".join(_code(name) for name in names)
+def codes(names: Sequence[str]) -> str:
+    return ", ".join(code(name) for name in names)
 
 
-def _plain(text: str) -> str:
-    """Text of other people on one line of a table, without anything that Markdown would read."""
-    harmless = _short(text, MAX_TEXT).replace("`", "'").replace("|", "¦")
-    return re.sub(r"([\\*_\[\]<>~#])", r"\\\1", harmless)
+def plain(text: str, limit: int = MAX_TEXT, *, trim: bool = True) -> str:
+    """Text of other people on one line, without anything that Markdown would read.
+
+    Without `trim` the spaces around it stay, as for a part of a sentence.
+    """
+    shown = _short(text, limit) if trim else re.sub(r"\s+", " ", text)[:limit]
+    harmless = shown.replace("`", "'").replace("|", "¦")
+    # Inside of a word an underscore is only that, as a star between spaces is: names, and cron schedules.
+    return re.sub(r"([\\\[\]<>~]|(?<!\w)_|_(?!\w)|\*(?=\S)|(?<=\S)\*|^#)", r"\\\1", harmless)
+
+
+def sentence(text: str) -> str:
+    """A sentence that names things of other people: its code spans stay, all else is made harmless."""
+    pieces = text.split("`")
+    if len(pieces) % 2 == 0:
+        return plain(text, MAX_SENTENCE)
+    return "".join(
+        code(piece, MAX_SENTENCE) if number % 2 else plain(piece, MAX_SENTENCE, trim=False)
+        for number, piece in enumerate(pieces)
+    )
 
 
 def _short(text: str, limit: int) -> str:
@@ -172,17 +190,17 @@ def _short(text: str, limit: int) -> str:
     return line if len(line) <= limit else f"{line[: limit - 1]}…"
 
 
-def _moment(iso: str | None) -> str:
+def moment(iso: str | None) -> str:
     if not iso:
         return "–"
     return f"{datetime.fromisoformat(iso).astimezone(UTC):%m-%d %H:%M} UTC"
 
 
-def _ago(seconds: int | None) -> str:
-    return "never" if seconds is None else f"{_duration(seconds)} ago"
+def ago(seconds: int | None) -> str:
+    return "never" if seconds is None else f"{duration(seconds)} ago"
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     days, hours = divmod(hours, 24)

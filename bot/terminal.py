@@ -14,9 +14,15 @@ from bot.app import App
 from bot.card_table import Card
 from bot.cards import Press
 from bot.events import AlreadyRunning, Answer, Done, Event, Status, TextDelta, ToolStarted
+from bot.parameter_prompts import ask_parameters
 from bot.people import LOCAL
+from bot.performer import KNOWLEDGE
+from bot.picture_files import picture_folder, save
 from bot.progress import FIRST_TIME, BuildBar, show_build
 from bot.question import Question
+from bot.terminal_follow import Foreground, as_wanted
+from bot.watch_table import WatchedRun
+from knowledge.errors import ExpectedError
 from knowledge.report import Progress
 from tools.proposal import Receipt
 
@@ -36,23 +42,39 @@ class Terminal:
         self._conversation = conversation
         self._out = Console(highlight=False)
         self._err = Console(stderr=True, highlight=False)
+        self.all_well = True
+        """Whether all runs that were followed so far came to the end that was wanted."""
 
-    async def ask(self, text: str, *, confirm: bool | None = None) -> Answer:
-        """Answer a question and have its cards decided: by `confirm`, or by the person, who is asked y/N."""
+    async def ask(self, text: str, *, confirm: bool | None = None, wait: bool = False) -> Answer:
+        """Answer a question and have its cards decided: by `confirm`, or by the person, who is asked y/N.
+
+        What that begins is followed to its end at a terminal, and with `wait` anywhere.
+        """
         answer = await self.answer(text)
         for card in answer.cards:
-            await self.decide(card, confirm=confirm)
+            receipt = await self.decide(card, confirm=confirm)
+            if receipt and (wait or self._out.is_terminal):
+                await self.follow(card, receipt)
         return answer
+
+    async def follow(self, card: Card, receipt: Receipt) -> tuple[WatchedRun, ...]:
+        """Follow the runs of a confirmed card in the foreground; Ctrl-C ends that, and not the runs."""
+        if not receipt.flow_run_ids:
+            return ()
+        foreground = Foreground(self._app.workspaces.get(card.workspace), self._say, self._out)
+        runs = await foreground.follow(card.proposal.action, receipt.flow_run_ids)
+        self.all_well = self.all_well and as_wanted(card.proposal.action, runs)
+        return runs
 
     async def answer(self, text: str) -> Answer:
         """Answer one question; its cards stay open."""
-        return await self._show(self._app.agent.answer(Question(text, LOCAL, self._conversation)))
+        return await self._show(self._app.agent.answer(Question(text, self._app.local, self._conversation)))
 
     async def decide(self, card: Card, *, confirm: bool | None = None) -> Receipt | None:
         """Show the card, ask, and do what was decided."""
         self._show_card(card)
         if confirm is None:
-            confirm = await self._yes()
+            card, confirm = await self._decision(card)
         if not confirm:
             press = await self._app.cards.decline(card, LOCAL)
         else:
@@ -81,8 +103,10 @@ class Terminal:
                 self._say(f"    {link.title}  {link.url}")
             if detail.more and detail.links:
                 self._say(f"    and {detail.more:,} more")
-        if receipt.undo:
+        if receipt.undo and receipt.undo.action in KNOWLEDGE:
             self._say(f"  `rollback` goes back to {receipt.undo.target}.")
+        elif receipt.undo:
+            self._say(f"  What takes it back: {receipt.undo.title}.")
 
     async def chat(self) -> None:
         """Ask and answer until the person leaves."""
@@ -119,6 +143,8 @@ class Terminal:
                         spinner.stop()
                         self._print([paragraphs.rest])
                         self._print_sources(answer)
+                        self._save_pictures(answer)
+                        self._print_offers(answer)
                         return answer
         raise AssertionError("the agent ended without Done")
 
@@ -135,12 +161,21 @@ class Terminal:
         for citation in answer.citations:
             self._say(f"  [{citation.n}] {citation.title}  {citation.url}")
 
+    def _save_pictures(self, answer: Answer) -> None:
+        for picture in answer.pictures:
+            self._say(f"  Picture: {save(picture, picture_folder(self._app.settings))}")
+
+    def _print_offers(self, answer: Answer) -> None:
+        for offer in answer.offers:
+            self._say(f"  → {offer.command}  ({offer.label})")
+
     def _show_card(self, card: Card) -> None:
         proposal = card.proposal
         self._out.print()
         self._say(f"┌ {proposal.title}", style="bold")
         for fact in proposal.facts:
-            self._say(f"│ {fact.label}: {fact.value}")
+            value = fact.value.strip().replace("\n", "\n│   ")
+            self._say(f"│ {fact.label}: {value}")
         if proposal.target_url:
             self._say(f"│ {proposal.target_url}")
         self._out.print("└")
@@ -150,15 +185,33 @@ class Terminal:
         shown = "".join(character for character in text if character.isprintable() or character in "\n\t")
         self._out.print(shown, markup=False, emoji=False, style=style, soft_wrap=not self._out.is_terminal)
 
-    async def _yes(self) -> bool:
-        """Only a clear yes at a terminal is a yes."""
+    async def _decision(self, card: Card) -> tuple[Card, bool]:
+        """The card, as the person may have changed it, and whether to do it; only a clear yes is a yes."""
         if not sys.stdin.isatty():
-            return False
+            return card, False
+        while True:
+            try:
+                answer = await read_line("Do it? [y/N/e] " if card.proposal.editable else "Do it? [y/N] ")
+            except EOFError:
+                return card, False
+            if not (card.proposal.editable and answer.strip().lower() in ("e", "edit")):
+                return card, answer.strip().lower() in ("y", "yes")
+            card = await self._edit(card)
+            self._show_card(card)
+
+    async def _edit(self, card: Card) -> Card:
+        """The card with other parameters, asked one by one; as it was where that came to nothing."""
         try:
-            answer = await read_line("Do it? [y/N] ")
-        except EOFError:
-            return False
-        return answer.strip().lower() in ("y", "yes")
+            form = await self._app.edits.form(card, LOCAL)
+            parameters = await ask_parameters(form, ask=read_line, say=self._say)
+            if parameters is None:
+                self._say("\nNothing was changed.")
+                return card
+            proposal = await self._app.edits.revised(card, parameters)
+            return await self._app.edits.revise(card, LOCAL, proposal)
+        except ExpectedError as error:
+            self._say(str(error))
+            return card
 
 
 async def read_line(prompt: str) -> str:

@@ -2,12 +2,12 @@
 
 ExpectedError                 carries one clear sentence and the way out
 ├── BadInput                  what was asked or configured is wrong
-│   ├── EmbedderMismatch      the index was built by another embedder or chunker
+│   ├── EmbedderMismatch      the index was built by another embedder
 │   └── IndexMissing          nothing has been indexed yet
 ├── Unreachable               a server or site did not answer
 ├── Refused                   a server or the policy said no
 │   └── Busy                  somebody else is building the index
-└── IndexDamaged              the index folder cannot be trusted any more
+└── IndexDamaged              the index folder cannot be used as it is any more
 
 Anything else that is raised is a bug: it is logged with its traceback and never shown to people.
 """

@@ -56,7 +56,7 @@ class Exam:
         """Give the scores of a generation; None when there is nothing to ask."""
 
         def find(question: str, top: int) -> list[Passage]:
-            found = search(index, embedder, question, top).passages
+            found = search(index, embedder, question, top)
             return [passage for passage in found if passage.source in self.sources]
 
         return evaluate(find, self.questions) if self.questions else None

@@ -87,7 +87,7 @@ def _require_same_kind(manifest: Manifest, embedder: str) -> None:
             REBUILD,
         )
     if not manifest.same_kind(embedder, CHUNKER):
-        raise EmbedderMismatch("The index was built by another version of this program.", REBUILD)
+        raise IndexDamaged("The index was built by another version of this program.", REBUILD)
 
 
 def _open(generations: Generations, manifest: Manifest, folder: Path, opening: ExitStack) -> Index:

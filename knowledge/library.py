@@ -17,7 +17,7 @@ from knowledge.index import Index, open_index
 from knowledge.manifest import SourceState
 from knowledge.models import Embedder, Passage
 from knowledge.rollback import GenerationInfo, list_generations
-from knowledge.search import Found, search
+from knowledge.search import Found, find, search
 from knowledge.server import generations_at
 from knowledge.symbols.table import Symbols
 
@@ -102,12 +102,13 @@ class Library:
 
     def search(self, question: str, top: int = 8) -> list[Passage]:
         """Give the passages that answer the question best; BadInput when it has no words."""
-        return self.find(question, top).passages
+        with self._reading() as index:
+            return search(index, self._embedder, question, top)
 
     def find(self, question: str, top: int = 8) -> Found:
         """Search, and tell how sure it is that the answer is in what was found; BadInput as above."""
         with self._reading() as index:
-            return search(index, self._embedder, question, top, weak_below=self._weak_below)
+            return find(index, self._embedder, question, top, weak_below=self._weak_below)
 
     def page(self, page: str) -> PageText:
         """Give a page by its path; BadInput, with the nearest paths, when there is none."""

@@ -70,10 +70,44 @@ class Found:
     """The passages are probably only near the question; nothing here may answer it."""
 
 
-def search(
+@dataclass(frozen=True, slots=True)
+class _Ranked:
+    """One search before anything is made of it."""
+
+    query: Query
+    dense: Ranking
+    keywords: Ranking
+    fused: dict[str, float]
+    chunks: Mapping[str, Chunk]
+    order: list[tuple[str, float]]
+    """Chunk keys with their scores, best first."""
+
+    def passages(self, top: int) -> list[Passage]:
+        shown = self.order[: max(1, min(top, MAX_TOP))]
+        return [_passage(self.chunks[key], place, score) for place, (key, score) in enumerate(shown, 1)]
+
+
+def search(index: Index, embedder: Embedder, question: str, top: int) -> list[Passage]:
+    """Give the best passages for a question, best first; BadInput for a question without words."""
+    return _rank(index, embedder, question).passages(top)
+
+
+def find(
     index: Index, embedder: Embedder, question: str, top: int, *, weak_below: float = WEAK_BELOW
 ) -> Found:
-    """Give the best passages for a question, best first; BadInput for a question without words."""
+    """Search, and tell how sure it is that the answer is in what was found; BadInput as above."""
+    ranked = _rank(index, embedder, question)
+    signs = Signs(
+        said=said(ranked.query.text, [_whole(ranked.chunks[key]) for key, _ in ranked.order[:LOOKED_AT]]),
+        told=_told(index, ranked),
+        agreement=_agreement(ranked.dense, ranked.keywords),
+        lead=max(ranked.fused.values(), default=0.0),
+    )
+    sure = confidence(signs)
+    return Found(ranked.passages(top), signs, sure, weak=sure < weak_below)
+
+
+def _rank(index: Index, embedder: Embedder, question: str) -> _Ranked:
     query = understand(question, index.lexicon, index.keywords.knows)
     if not query.stems:
         raise BadInput("The question has no words in it.", "Ask in words, such as: what is a work pool?")
@@ -82,17 +116,14 @@ def search(
     best = sorted(fused, key=lambda key: -fused[key])[:CONSIDERED]
     chunks = index.contents.chunks(best)
     scores = _lifted({key: fused[key] * _prior(chunks[key], query) for key in best}, chunks)
-    ranked = _grouped(scores)
-    signs = Signs(
-        said=said(query.text, [_whole(chunks[key]) for key, _ in ranked[:LOOKED_AT]]),
-        told=keywords[0][1] / index.keywords.possible(query.stems) if keywords else 0.0,
-        agreement=_agreement(dense, keywords),
-        lead=max(fused.values(), default=0.0),
-    )
-    sure = confidence(signs)
-    shown = ranked[: max(1, min(top, MAX_TOP))]
-    passages = [_passage(chunks[key], place, score) for place, (key, score) in enumerate(shown, 1)]
-    return Found(passages, signs, sure, weak=sure < weak_below)
+    return _Ranked(query, dense, keywords, fused, chunks, _grouped(scores))
+
+
+def _told(index: Index, ranked: _Ranked) -> float:
+    """The best keyword score as a share of what a chunk with all the words would have."""
+    if not ranked.keywords:
+        return 0.0
+    return ranked.keywords[0][1] / index.keywords.possible(ranked.query.stems)
 
 
 def _agreement(dense: Ranking, keywords: Ranking) -> float:

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ import numpy as np
 
 from knowledge.build import build
 from knowledge.evaluation import EvalQuestion
+from knowledge.library import Library
 from knowledge.models import Embedder, Vectors
 from knowledge.report import BuildReport, Progress
 from knowledge.sources.config import SourceConfig
@@ -86,3 +88,18 @@ def run_build(
             report=progress.append,
         )
     )
+
+
+def first_page(index_dir: Path, words: WordEmbedder, question: str) -> str:
+    """The first one that a search of the live generation finds."""
+    library = Library(index_dir, words.embedder)
+    library.open()
+    try:
+        return library.search(question)[0].page
+    finally:
+        library.close()
+
+
+def change_manifest(index_dir: Path, **changed: object) -> None:
+    path = index_dir / "1" / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changed))

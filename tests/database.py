@@ -16,10 +16,11 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bot.demo.server import free_port
-from bot.store import open_store, sqlite_url
+from bot.store import audit, open_store, sqlite_url
 
 USER, PASSWORD = "marvin", "brain-the-size-of-a-planet"
 BORROWED_USERS = ("postgres", "nobody")
@@ -138,6 +139,15 @@ class _Cluster:
             raise NoPostgresError(f"{program} cannot be run ({type(error).__name__})") from error
         if ended.returncode:
             raise NoPostgresError(f"{program} ended with {ended.returncode}")
+
+
+async def decisions(engine: AsyncEngine, card_id: str = "") -> list[tuple[str, str]]:
+    """Who decided what, about a card or at all, in the order of the audit table."""
+    query = select(audit.c.user_id, audit.c.decision).order_by(audit.c.id)
+    if card_id:
+        query = query.where(audit.c.card_id == card_id)
+    async with engine.connect() as connection:
+        return [(row.user_id, row.decision) for row in await connection.execute(query)]
 
 
 def _program(name: str) -> Path:

@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
@@ -77,10 +77,3 @@ async def ask(app: App, text: str, *, person: Person = LOCAL, conversation: str 
 async def events_of(app: App, text: str, *, person: Person = LOCAL, conversation: str = "") -> list[Event]:
     question = Question(text, person, conversation or f"test:{secrets.token_hex(4)}")
     return [event async for event in app.agent.answer(question)]
-
-
-async def until(condition: Callable[[], Awaitable[bool]], *, within: float = 20.0) -> None:
-    """Wait for what only asking tells, such as another server's state."""
-    async with asyncio.timeout(within):
-        while not await condition():  # noqa: ASYNC110
-            await asyncio.sleep(0.02)

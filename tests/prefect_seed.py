@@ -1,12 +1,14 @@
 """Creates objects on the test server, over its API alone; every name is unique to the test."""
 
 import asyncio
+import random
 import uuid
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
+
+from tests.waiting import until
 
 # The server's services write to the same SQLite file.
 SQLITE_IS_LOCKED = 503
@@ -16,21 +18,15 @@ def unique(stem: str) -> str:
     return f"{stem}-{uuid.uuid4().hex[:8]}"
 
 
-PATIENCE_SECONDS = 30.0
-
-
-async def until(condition: Callable[[], Awaitable[bool]]) -> None:
-    """Waits for what the server does in the background."""
-    for _ in range(int(PATIENCE_SECONDS / 0.05)):
-        if await condition():
-            return
-        await asyncio.sleep(0.05)
-    raise AssertionError(f"did not come true within {PATIENCE_SECONDS:.0f} s")
-
-
 class Seed:
     def __init__(self, http: httpx.AsyncClient) -> None:
         self._http = http
+        self._made: list[str] = []
+
+    async def clean(self) -> None:
+        """Takes away what would lengthen the lists of later tests, or have the server lay out runs for ever."""
+        for path in self._made:
+            await self._try("DELETE", path, None)
 
     async def post(self, path: str, body: Any = None) -> Any:
         return await self._send("POST", path, {} if body is None else body)
@@ -45,17 +41,26 @@ class Seed:
         return await self._send("GET", path)
 
     async def _send(self, method: str, path: str, body: Any = None) -> Any:
-        for pause in (0.1, 0.2, 0.4, 0.8, 1.6):
-            response = await self._http.request(method, path, json=body)
-            if response.status_code != SQLITE_IS_LOCKED:
+        for pause in (0.1, 0.2, 0.4, *[0.8] * 20):
+            response = await self._try(method, path, body)
+            if response is not None and response.status_code != SQLITE_IS_LOCKED:
                 break
-            await asyncio.sleep(pause)
+            await asyncio.sleep(pause * random.uniform(0.5, 1.5))
+        assert response is not None, f"no answer to {method} {path}"
         assert response.is_success, response.text
         return response.json() if response.content else None
+
+    async def _try(self, method: str, path: str, body: Any) -> httpx.Response | None:
+        """None when the server closed the connection under it, as it does after an error of its own."""
+        try:
+            return await self._http.request(method, path, json=body)
+        except (httpx.ReadError, httpx.RemoteProtocolError):
+            return None
 
     async def pool(self, *, type: str = "process", stem: str = "pool", **more: Any) -> str:
         name = unique(stem)
         await self.post("work_pools/", {"name": name, "type": type, **more})
+        self._made.append(f"work_pools/{name}")
         return name
 
     async def worker(self, pool: str, *, name: str = "worker-1", interval: int = 30) -> str:
@@ -95,6 +100,8 @@ class Seed:
         body = {"name": name or unique("deployment"), "flow_id": flow["id"], "entrypoint": "flows.py:main"}
         pooled = {"work_pool_name": pool} if pool else {}
         row: dict[str, Any] = await self.post("deployments/", {**body, **pooled, **more})
+        if row["schedules"]:
+            self._made.append(f"deployments/{row['id']}")
         return {**row, "full_name": f"{flow['name']}/{row['name']}"}
 
     async def run(
@@ -112,12 +119,15 @@ class Seed:
         state = {"type": type, "name": name or type.capitalize(), "message": message}
         await self.post(f"flow_runs/{run['id']}/set_state", {"state": state, "force": True})
 
-    async def logs(self, run: dict[str, Any], lines: list[tuple[int, str]]) -> None:
-        """Log lines of (level, message), a second apart, the last one now."""
+    async def logs(
+        self, run: dict[str, Any], lines: list[tuple[int, str]], *, task: dict[str, Any] | None = None
+    ) -> None:
+        """Log lines of (level, message), a second apart, the last one now; of a task run, if one is given."""
         first = datetime.now(UTC) - timedelta(seconds=len(lines))
         rows = [
             {
                 "flow_run_id": run["id"],
+                "task_run_id": task["id"] if task else None,
                 "level": level,
                 "message": message,
                 "name": "prefect.flow_runs",

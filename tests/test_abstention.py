@@ -64,35 +64,22 @@ async def test_where_the_model_names_pages_itself_none_are_added(
     assert answer.abstained
 
 
-async def test_a_model_that_finds_the_answer_by_a_search_of_its_own_does_not_abstain(
-    app_for: AppFactory, model: FakeModel
+@pytest.mark.parametrize(
+    "last",
+    [
+        pytest.param("A subprocess of the worker [9].\nVERDICT: answered", id="another verdict"),
+        pytest.param("A subprocess of the worker [1].", id="none"),
+    ],
+)
+async def test_a_verdict_from_before_the_models_own_search_is_not_that_of_the_answer(
+    app_for: AppFactory, model: FakeModel, last: str
 ) -> None:
-    model.replies = [
-        Say(
-            "Let me look.\nVERDICT: not_in_passages\n",
-            calls=[("search_docs", '{"question": "process work pool"}')],
-        ),
-        Say("A subprocess of the worker [9].\nVERDICT: answered"),
-    ]
+    search = ("search_docs", '{"question": "process work pool"}')
+    model.replies = [Say("Let me look.\nVERDICT: not_in_passages\n", calls=[search]), Say(last)]
     async with app_for(**model_variables(model)) as app:
         answer = await ask(app, UNANSWERABLE)
     assert not answer.abstained
     assert "nearest pages" not in answer.text
-
-
-async def test_a_verdict_of_an_earlier_turn_is_not_that_of_the_answer(
-    app_for: AppFactory, model: FakeModel
-) -> None:
-    model.replies = [
-        Say(
-            "Let me look.\nVERDICT: not_in_passages\n",
-            calls=[("search_docs", '{"question": "process work pool"}')],
-        ),
-        Say("A subprocess of the worker [1]."),
-    ]
-    async with app_for(**model_variables(model)) as app:
-        answer = await ask(app, UNANSWERABLE)
-    assert not answer.abstained
 
 
 async def test_a_model_that_fails_after_a_weak_search_leaves_the_nearest_pages(

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from knowledge.errors import BadInput
+from tests.acting import facts, typed
 from tests.fakes.prefect import SILENCE, Answer, scripted_prefect
 from tests.prefect_seed import Seed, unique
 from tests.prefect_server import connection_to
@@ -14,16 +15,7 @@ from tools.errors import Ambiguous, Changed, NotFound
 from tools.prefect_client import PrefectClient
 from tools.proposal import Proposal
 from tools.trigger import TriggerRun, typed_parameters
-
-SCHEMA = {
-    "type": "object",
-    "properties": {
-        "rows": {"type": "integer", "position": 0},
-        "mode": {"type": "string", "default": "fast", "position": 1},
-        "api_token": {"type": "string", "position": 2},
-    },
-    "required": ["rows"],
-}
+from tools.when import in_zone
 
 
 @pytest.fixture
@@ -34,15 +26,6 @@ def trigger(prefect: PrefectClient) -> TriggerRun:
 @pytest.fixture
 def cancel(prefect: PrefectClient) -> CancelRuns:
     return CancelRuns(prefect)
-
-
-def facts(proposal: Proposal) -> dict[str, str]:
-    return {fact.label: fact.value for fact in proposal.facts}
-
-
-async def typed(seed: Seed, **more: Any) -> dict[str, Any]:
-    given = {"parameter_openapi_schema": SCHEMA, "enforce_parameter_schema": True, "parameters": {"rows": 1}}
-    return await seed.deployment(**{**given, **more})
 
 
 # -- trigger_run: the proposal --
@@ -84,7 +67,7 @@ async def test_proposing_starts_nothing(trigger: TriggerRun, seed: Seed, prefect
         pytest.param({"parameters": {"rows": {"__prefect_kind": "json"}}}, "__prefect_kind", id="kind"),
         pytest.param({"scheduled_time": "2030-01-01T08:00:00"}, "no time zone", id="zone"),
         pytest.param({"scheduled_time": "2020-01-01T08:00:00Z"}, "has passed", id="past"),
-        pytest.param({"scheduled_time": "tomorrow"}, "is not a time", id="no-time"),
+        pytest.param({"scheduled_time": "soon"}, "is not a time", id="no-time"),
         pytest.param({"job_variables": {"image": "x"}}, "need a work pool", id="no-pool"),
     ],
 )
@@ -151,7 +134,9 @@ async def test_a_run_for_later_keeps_its_time(trigger: TriggerRun, seed: Seed) -
     due = (datetime.now(UTC) + timedelta(hours=3)).replace(microsecond=0)
     proposal = await trigger.trigger_run(row["full_name"], scheduled_time=due.isoformat())
     receipt = await trigger.perform(proposal, key=unique("card"), actor="U42")
-    assert receipt.text.startswith(f"Scheduled {row['full_name']} for {due:%Y-%m-%dT%H:%M:%SZ}")
+    when = in_zone(due, None)
+    assert proposal.title == f"Start a run of {row['full_name']} at {when}"
+    assert receipt.text.startswith(f"Scheduled {row['full_name']} for {when} as run ")
     run = await seed.get(f"flow_runs/{receipt.flow_run_ids[0]}")
     assert datetime.fromisoformat(run["expected_start_time"]) == due
 
@@ -317,7 +302,7 @@ async def test_a_lost_worker_is_warned_of(cancel: CancelRuns, seed: Seed) -> Non
     pool = await seed.pool()
     run = await seed.run(await seed.deployment(pool=pool))
     await seed.state(run, "RUNNING")
-    assert f"No worker of {pool} is online" in facts(await cancel.cancel_runs(runs=(run["name"],)))["Warning"]
+    assert f"no worker of {pool} is online" in facts(await cancel.cancel_runs(runs=(run["name"],)))["Warning"]
     await seed.worker(pool)
     assert "Warning" not in facts(await cancel.cancel_runs(runs=(run["name"],)))
 
@@ -361,7 +346,7 @@ CONFIRMED = Proposal(
 
 
 async def test_after_an_answer_was_lost_the_run_is_looked_at_again() -> None:
-    answers = (run_in("RUNNING"), SILENCE, run_in("CANCELLING"))
+    answers = (run_in("RUNNING"), SILENCE, run_in("CANCELLING"), Answer(body=[]))
     async with scripted_prefect(*answers) as fake, PrefectClient(connection_to(fake.url)) as client:
         receipt = await CancelRuns(client).perform(CONFIRMED, key="card", actor="U42")
     assert receipt.text == "Being stopped by what runs it: otter."

@@ -14,7 +14,7 @@ from knowledge.library import Library
 from knowledge.models import Embedder, Vectors
 from knowledge.report import Progress
 from knowledge.sources.config import SourceConfig
-from tests.corpora import PAGES, WordEmbedder, run_build, write_pages
+from tests.corpora import PAGES, WordEmbedder, first_page, run_build, write_pages
 from tests.fakes.website import FakeWebsite, Reply
 
 SLOW_BUILD = """
@@ -29,30 +29,6 @@ def embed(texts):
 
 run_build(Path(sys.argv[1]), [write_pages(Path(sys.argv[2]))], Embedder("words", embed))
 """
-
-
-@pytest.fixture
-def words() -> WordEmbedder:
-    return WordEmbedder()
-
-
-@pytest.fixture
-def index_dir(tmp_path: Path) -> Path:
-    return tmp_path / "index"
-
-
-@pytest.fixture
-def docs(tmp_path: Path) -> SourceConfig:
-    return write_pages(tmp_path / "docs")
-
-
-def first_page(index_dir: Path, words: WordEmbedder, question: str) -> str:
-    library = Library(index_dir, words.embedder)
-    library.open()
-    try:
-        return library.search(question)[0].page
-    finally:
-        library.close()
 
 
 def test_a_first_build_indexes_every_page(index_dir: Path, docs: SourceConfig, words: WordEmbedder) -> None:

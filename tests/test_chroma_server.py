@@ -78,16 +78,6 @@ def url(running: RunningChroma) -> Iterator[str]:
     server.close()
 
 
-@pytest.fixture
-def words() -> WordEmbedder:
-    return WordEmbedder()
-
-
-@pytest.fixture
-def docs(tmp_path: Path) -> SourceConfig:
-    return write_pages(tmp_path / "docs")
-
-
 def generations_on(server: ChromaServer) -> list[str]:
     return sorted(name for name in server.names() if re.match(r"ask-marvin-\d", name))
 

@@ -50,6 +50,7 @@ def test_ask_gives_one_json_document_with_all_that_was_promised(cli: Cli) -> Non
     answer = cli.json("ask", "what is a workpool?")
     assert set(answer) == {
         *("answer", "citations", "tool_calls", "actions", "mode", "abstained", "timings", "usage"),
+        *("offers", "pictures"),
     }
     assert answer["mode"] == "extractive"
     assert answer["abstained"] is False

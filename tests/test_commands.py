@@ -1,12 +1,13 @@
 """The command grammar, and the commands on a real Prefect server, with no model."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
 import pytest
 
 import knowledge
-from bot.commands import Command, parse, question_in
+from bot.grammar import Command, parse, question_in
 from bot.people import LOCAL, Person
 from tests.house import AppFactory, ask
 from tests.prefect_seed import Seed
@@ -42,7 +43,25 @@ SCHEMA = {
         ("reindex", Command("reindex")),
         ("reindex prefect-docs", Command("reindex", ("prefect-docs",))),
         ("run etl name=O'Brien", Command("run", ("etl", "name=O'Brien"))),
+        ("run etl tomorrow 8:00", Command("run", ("etl", "", "tomorrow 8:00"))),
+        ("run etl x=1 at 8am", Command("run", ("etl", "x=1", "at 8am"))),
+        ('run etl {"x": {"y": 1}} in 2 h', Command("run", ("etl", '{"x": {"y": 1}}', "in 2 h"))),
+        ("run etl at 25:00", Command("run", ("etl", "", "at 25:00"))),
+        ("rerun happy-otter", Command("rerun", ("happy-otter",))),
+        ("re-run happy-otter x=2 monday 9:00", Command("rerun", ("happy-otter", "x=2", "monday 9:00"))),
+        ("retry happy-otter", Command("retry", ("happy-otter",))),
+        ("retry otter", Command("retry", ("otter",))),
+        ("retry happy-otter sad-owl", Command("retry", ("happy-otter sad-owl",))),
+        ("pause etl/nightly", Command("pause", ("etl/nightly",))),
+        ("Resume deployment etl/nightly", Command("resume", ("etl/nightly",))),
+        ("pause pool k8s-prod", Command("pause pool", ("k8s-prod",))),
+        ("resume work pool k8s-prod", Command("resume pool", ("k8s-prod",))),
+        ("resume queue k8s-prod/high", Command("resume queue", ("k8s-prod", "high"))),
+        ("pause schedule etl/nightly", Command("pause schedule", ("etl/nightly",))),
+        ("resume schedule etl cron 0 6 * * *", Command("resume schedule", ("etl", "cron 0 6 * * *"))),
         ("cancel", Command("usage", ("cancel",))),
+        ("retry", Command("usage", ("retry",))),
+        ("pause", Command("usage", ("pause",))),
         ("status", Command("status")),
         ("whoami", Command("whoami")),
         ("who am i?", Command("whoami")),
@@ -62,6 +81,22 @@ def test_a_command_is_recognised_by_its_shape(text: str, command: Command) -> No
         "run my flow every day at nine, how?",
         "runs that are late: why?",
         "cancel that please",
+        "run etl tomorrow?",
+        "run etl at nine, can I?",
+        "run flows in 3 clusters",
+        'run etl {"x": 1} or not',
+        "rerun a flow run, how?",
+        "retry it",
+        "retry policy",
+        "retry my failed run please",
+        "resume my flow please?",
+        "pause it",
+        "pause deployments",
+        "pause for a minute",
+        "pause schedules how?",
+        "pause schedule for tonight",
+        "resume a paused run",
+        "resume queue high of my pool?",
         "status of my run?",
         "what is a work pool?",
         "",
@@ -126,6 +161,56 @@ async def test_a_run_is_proposed_with_values_of_the_schemas_types_and_confirmed(
         run = (await http.get(f"flow_runs/{run_id}")).json()
     assert run["parameters"] == {"x": 5, "day": "7"}
     assert run["state"]["type"] == "CANCELLED"
+
+
+async def test_a_run_for_later_is_meant_in_the_zone_of_whoever_types_it(
+    app_for: AppFactory, prefect_url: str, seed: Seed
+) -> None:
+    name = (await seed.deployment(pool=await seed.pool(), parameter_openapi_schema=SCHEMA))["full_name"]
+    lisbon = replace(LOCAL, timezone="Europe/Lisbon")
+    async with app_for(PREFECT_API_URL=prefect_url) as app:
+        answer = await ask(app, f"run {name} x=5 tomorrow 8:00", person=lisbon)
+        refused = await ask(app, f"run {name} x=5 tomorrow", person=lisbon)
+    proposal = answer.cards[0].proposal
+    assert " 08:00 Europe/Lisbon (" in proposal.title
+    assert proposal.arguments["parameters"] == {"x": 5}
+    assert refused.cards == ()
+    assert "names no time of day" in refused.text
+
+
+async def test_a_run_is_typed_to_run_again_or_to_have_another_made_like_it(
+    app_for: AppFactory, prefect_url: str, seed: Seed
+) -> None:
+    row = await seed.deployment(pool=await seed.pool(), parameter_openapi_schema=SCHEMA)
+    run = await seed.run(row, parameters={"x": 5, "day": "mon"})
+    await seed.state(run, "FAILED")
+    async with app_for(PREFECT_API_URL=prefect_url) as app:
+        another = await ask(app, f"rerun {run['name']} x=7")
+        again = await ask(app, f"retry {run['name']}")
+        press = await app.cards.confirm(again.cards[0], LOCAL, report=quietly)
+    assert another.cards[0].proposal.arguments["parameters"] == {"x": 7, "day": "mon"}
+    assert press.receipt is not None
+    assert press.receipt.flow_run_ids == (run["id"],)
+    assert (await seed.get(f"flow_runs/{run['id']}"))["state_name"] == "AwaitingRetry"
+
+
+async def test_what_makes_runs_is_typed_to_be_paused_and_resumed(
+    app_for: AppFactory, prefect_url: str, seed: Seed
+) -> None:
+    pool = await seed.pool()
+    name = (await seed.deployment(pool=pool, schedules=[{"schedule": {"cron": "0 6 * * *"}}]))["full_name"]
+    done = []
+    async with app_for(PREFECT_API_URL=prefect_url) as app:
+        for what in (name, f"pool {pool}", f"queue {pool}/default", f"schedule {name} 0 6 * * *"):
+            for verb in ("pause", "resume"):
+                answer = await ask(app, f"{verb} {what}")
+                assert answer.cards, answer.text
+                press = await app.cards.confirm(answer.cards[0], LOCAL, report=quietly)
+                done.append(press.card.state)
+        again = await ask(app, f"resume pool {pool}")
+    assert done == ["done"] * 8
+    assert again.cards == ()
+    assert again.text == f"The work pool {pool} is not paused. Nothing has to be done."
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from bot.demo.child import Surroundings, clean_environment, supervised
 from bot.demo.folder import claimed
 from bot.demo.server import DemoPrefect, deploy, free_port
 from knowledge.errors import BadInput, Unreachable
+from tests.waiting import until
 
 REPOSITORY = Path(__file__).parents[1]
 ABSENT = "production.invalid"
@@ -66,20 +67,8 @@ def processes_below(folder: Path) -> dict[int, dict[str, str]]:
     return {pid: known for pid, known in running.items() if known.get("HOME", "").startswith(str(folder))}
 
 
-async def eventually(look: Callable[[], Awaitable[Any] | Any], *, seconds: float) -> Any:
-    """The first true answer of `look`; fails when there is none in time."""
-    async with asyncio.timeout(seconds):
-        while True:
-            answer = look()
-            if asyncio.iscoroutine(answer):
-                answer = await answer
-            if answer:
-                return answer
-            await asyncio.sleep(0.05)
-
-
 async def nothing_is_left(folder: Path, *, seconds: float = 15) -> None:
-    await eventually(lambda: not processes_below(folder), seconds=seconds)
+    await until(lambda: not processes_below(folder), within=seconds)
 
 
 def surroundings(folder: Path, lock: int) -> Surroundings:
@@ -217,7 +206,7 @@ async def test_leaving_ends_descendants_in_sessions_of_their_own_and_orphans(tmp
     command = (sys.executable, "-c", textwrap.dedent(STUBBORN))
     with (tmp_path / "lock").open("w") as lock:
         async with supervised(command, tmp_path / "log", surroundings(tmp_path, lock.fileno())):
-            await eventually(lambda: len(processes_below(tmp_path)) == STUBBORN_TREE, seconds=10)
+            await until(lambda: len(processes_below(tmp_path)) == STUBBORN_TREE, within=10)
     assert not processes_below(tmp_path)
 
 
@@ -226,7 +215,7 @@ async def test_leaving_ends_descendants_in_sessions_of_their_own_and_orphans(tmp
 async def test_whatever_ends_the_parent_ends_the_whole_tree(tmp_path: Path, number: signal.Signals) -> None:
     async with program(PARENT, str(tmp_path), textwrap.dedent(STUBBORN), "") as parent:
         assert await said(parent, seconds=10) == "up"
-        await eventually(lambda: len(processes_below(tmp_path)) == STUBBORN_TREE, seconds=10)
+        await until(lambda: len(processes_below(tmp_path)) == STUBBORN_TREE, within=10)
         parent.send_signal(number)
         await nothing_is_left(tmp_path)
 
@@ -350,10 +339,10 @@ async def check_runs(api: httpx.AsyncClient) -> None:
         f"deployments/{report['id']}/create_flow_run", json={"parameters": parameters, "name": "triggered"}
     )
     created.raise_for_status()
-    await eventually(lambda: named(api, "triggered", "COMPLETED"), seconds=60)
-    await eventually(lambda: of_flow(api, "daily-report", "COMPLETED", 2), seconds=60)
-    await eventually(lambda: of_flow(api, "load-orders", "FAILED", 1), seconds=60)
-    await eventually(states(api, "Late"), seconds=60)
+    await until(lambda: named(api, "triggered", "COMPLETED"), within=60)
+    await until(lambda: of_flow(api, "daily-report", "COMPLETED", 2), within=60)
+    await until(lambda: of_flow(api, "load-orders", "FAILED", 1), within=60)
+    await until(states(api, "Late"), within=60)
 
 
 async def named(api: httpx.AsyncClient, name: str, state: str) -> list[dict[str, Any]]:
@@ -408,7 +397,7 @@ async def test_a_killed_demo_leaves_nothing_knew_nothing_of_its_caller_and_start
     lay_traps(home)
     async with program(DEMO, str(data), HOME=str(home), **CALLERS) as demo:
         api_url = await said(demo, seconds=100)
-        engine = await eventually(lambda: flow_run_process(data), seconds=60)
+        engine = await until(lambda: flow_run_process(data), within=60)
         assert engine["PREFECT_API_URL"] == api_url
         for known in processes_below(data).values():
             assert known["PREFECT_API_URL"] == api_url

@@ -19,10 +19,10 @@ from bot.settings import Settings
 from knowledge.embed import static_embedder
 from knowledge.library import Library
 from knowledge.sources.config import load_sources
-from tests.house import until
 from tests.prefect_seed import Seed, unique
 from tests.prefect_server import clean_environment
 from tests.test_chroma_server import RunningChroma
+from tests.waiting import until
 from tools.prefect_client import PrefectClient
 
 TOKEN = "ghp_verysecret0123456789"

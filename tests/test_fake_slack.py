@@ -21,12 +21,6 @@ from tests.fakes.slack_world import ADA, ADMIN, BOT_USER, CHANNEL, ELSEWHERE, OT
 
 
 @pytest.fixture
-async def slack() -> AsyncIterator[FakeSlack]:
-    async with FakeSlack() as slack:
-        yield slack
-
-
-@pytest.fixture
 def client(slack: FakeSlack) -> AsyncWebClient:
     return slack.client()
 
@@ -279,6 +273,62 @@ async def test_a_trigger_opens_one_view_within_three_seconds(
     stale = client.views_update(view_id=opened["view"]["id"], hash=opened["view"]["hash"], view=view)
     assert await refused(stale) == "hash_conflict"
     assert updated["view"]["hash"] != opened["view"]["hash"]
+
+
+def plain(text: str) -> dict[str, Any]:
+    return {"type": "plain_text", "text": text}
+
+
+def field(**element: Any) -> dict[str, Any]:
+    return {
+        "type": "input",
+        "block_id": "b1",
+        "label": plain("Rows"),
+        "element": {"action_id": "v", **element},
+    }
+
+
+def modal(*blocks: dict[str, Any]) -> dict[str, Any]:
+    words = {"title": plain("Parameters"), "submit": plain("Save"), "callback_id": "form"}
+    return {"type": "modal", **words, "blocks": list(blocks)}
+
+
+@pytest.mark.parametrize(
+    ("element", "reason"),
+    [
+        pytest.param({"type": "plain_text_input", "initial_value": "x" * 3_001}, "3001", id="long text"),
+        pytest.param({"type": "number_input"}, "missing", id="decimal or not"),
+        pytest.param({"type": "number_input", "is_decimal_allowed": False, "initial_value": "x"}, "number"),
+        pytest.param({"type": "datepicker", "initial_date": "1.2.2026"}, "YYYY", id="date"),
+        pytest.param({"type": "datetimepicker", "initial_date_time": 5}, "10 digits", id="time"),
+        pytest.param({"type": "static_select", "options": []}, "1 to 100", id="no options"),
+        pytest.param(
+            {"type": "radio_buttons", "options": [{"text": plain("x" * 76), "value": "1"}]},
+            "76",
+            id="long option",
+        ),
+        pytest.param({"type": "slider"}, "unsupported", id="unknown"),
+    ],
+)
+async def test_a_modal_that_slack_would_not_show_is_refused(
+    slack: FakeSlack, client: AsyncWebClient, element: dict[str, Any], reason: str
+) -> None:
+    with pytest.raises(SlackApiError) as caught:
+        await client.views_open(trigger_id=slack.trigger(), view=modal(field(**element)))
+    assert reason in str(caught.value.response["errors"])
+
+
+async def test_a_modal_is_filled_in_as_its_client_lets_people(
+    slack: FakeSlack, client: AsyncWebClient
+) -> None:
+    shown = modal(field(type="number_input", is_decimal_allowed=False, initial_value="5"))
+    await client.views_open(trigger_id=slack.trigger(), view=shown)
+    view = await slack.modal("Rows")
+    values = slack.submit(view, {}).payload["view"]["state"]["values"]
+    assert values == {"b1": {"v": {"type": "number_input", "value": "5"}}}
+    for wrong in ({"Rows": "many"}, {"Rows": ""}, {"Columns": "5"}):
+        with pytest.raises(AssertionError):
+            slack.submit(view, wrong)
 
 
 async def test_a_file_lands_in_the_thread_with_its_bytes(slack: FakeSlack, client: AsyncWebClient) -> None:

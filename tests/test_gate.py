@@ -10,10 +10,9 @@ from knowledge.evaluation import EvalQuestion, Latency, Scores
 from knowledge.gate import drops
 from knowledge.generations import Generations
 from knowledge.golden import MAX_GOLDEN, load_golden
-from knowledge.library import Library
 from knowledge.report import LISTED, BuildReport
 from knowledge.sources.config import FIELD_GUIDE, SourceConfig, load_sources
-from tests.corpora import WordEmbedder, run_build, write_pages
+from tests.corpora import WordEmbedder, first_page, run_build, write_pages
 
 ANIMALS = (
     *("zebra", "giraffe", "lion", "tiger", "panda", "koala", "otter", "badger", "beaver", "camel"),
@@ -27,16 +26,6 @@ GOLDEN = [
     for name, path in PATHS.items()
 ]
 SIGN_IN = "# Welcome\n\nYou have to sign in to read this.\n"
-
-
-@pytest.fixture
-def words() -> WordEmbedder:
-    return WordEmbedder()
-
-
-@pytest.fixture
-def index_dir(tmp_path: Path) -> Path:
-    return tmp_path / "index"
 
 
 @pytest.fixture
@@ -56,15 +45,6 @@ def remove_pages(docs: SourceConfig, names: Sequence[str]) -> None:
     assert docs.path
     for name in names:
         (docs.path / f"{PATHS[name]}.md").unlink()
-
-
-def first_page(index_dir: Path, words: WordEmbedder, question: str) -> str:
-    library = Library(index_dir, words.embedder)
-    library.open()
-    try:
-        return library.search(question)[0].page
-    finally:
-        library.close()
 
 
 def test_a_generation_that_answers_less_is_held_back(

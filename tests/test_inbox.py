@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from bot.inbox import LEASE, MAX_ATTEMPTS, Delivery, Inbox, Item, Workers
 from bot.store import inbox, now, open_store
 from tests.database import Postgres
+from tests.waiting import until
 
 # Far more than anything here takes; reached only when something is broken.
 PATIENCE_S = 20
@@ -58,16 +59,6 @@ async def lose(box: Inbox, engine: AsyncEngine) -> Item:
     item = await claim(box)
     await set_lease(engine, now())
     return item
-
-
-async def eventually(look: Callable[[], Any]) -> None:
-    """Wait until `look` answers with something true."""
-    async with asyncio.timeout(PATIENCE_S):
-        while True:
-            answer = look()
-            if await answer if asyncio.iscoroutine(answer) else answer:
-                return
-            await asyncio.sleep(0.01)
 
 
 class Desk:
@@ -460,7 +451,7 @@ async def test_a_long_piece_of_work_keeps_its_lease(engine: AsyncEngine, replica
         async def extended() -> bool:
             return (await rows(engine))[0].lease_until > now() + LEASE / 2
 
-        await eventually(extended)
+        await until(extended)
         assert await Inbox(replica).claim() is None
         desk.let_go("long")
     assert await states(engine) == ["done"]
@@ -479,7 +470,7 @@ async def test_a_database_that_was_away_does_not_leave_the_bot_deaf(
     async with workers(box, desk):
         await rename(engine, "inbox", "away")
         box.wake()
-        await eventually(lambda: "cannot be read" in caplog.text)
+        await until(lambda: "cannot be read" in caplog.text)
         await rename(engine, "away", "inbox")
         await box.put(delivery("after that"))
         await desk.has_finished("after that")
@@ -498,7 +489,7 @@ async def test_a_server_that_lets_nobody_in_for_a_while_does_not_leave_the_bot_d
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'shaky'"
             )
             box.wake()
-            await eventually(lambda: "cannot be read" in caplog.text)
+            await until(lambda: "cannot be read" in caplog.text)
             await postgres.execute("ALTER DATABASE shaky ALLOW_CONNECTIONS true")
             await box.put(delivery("after that"))
             await desk.has_finished("after that")
@@ -514,14 +505,14 @@ async def test_a_database_that_was_away_does_not_end_the_heartbeat(
     async with workers(box, desk, heartbeat_s=0.01):
         await desk.has_started("long")
         await rename(engine, "inbox", "away")
-        await eventually(lambda: "cannot be extended" in caplog.text)
+        await until(lambda: "cannot be extended" in caplog.text)
         await rename(engine, "away", "inbox")
         await set_lease(engine, now())
 
         async def extended() -> bool:
             return (await rows(engine))[0].lease_until > now() + LEASE / 2
 
-        await eventually(extended)
+        await until(extended)
         desk.let_go("long")
     assert await states(engine) == ["done"]
 
@@ -535,7 +526,7 @@ async def test_work_that_cannot_be_marked_as_done_is_said_in_the_log_and_taken_u
         await desk.has_started("unlucky")
         await rename(engine, "inbox", "away")
         desk.let_go("unlucky")
-        await eventually(lambda: "cannot be closed" in caplog.text)
+        await until(lambda: "cannot be closed" in caplog.text)
         await rename(engine, "away", "inbox")
     await set_lease(engine, now())
     assert (await claim(box)).attempt == 2

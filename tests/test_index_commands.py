@@ -14,7 +14,7 @@ from knowledge.golden import load_golden
 from knowledge.library import Library
 from knowledge.report import BuildReport
 from knowledge.sources.config import load_sources
-from tests.corpora import write_pages
+from tests.corpora import change_manifest, write_pages
 from tests.test_cli import Cli
 
 PAGES = {f"page-{n}": f"# Page {n}\n\nThis is about subject{n}.\n" for n in range(20)}
@@ -170,6 +170,22 @@ async def test_a_damaged_index_with_none_older_is_built_again_from_what_is_left(
     await generate(settings)
     (tmp_path / "pages").rename(tmp_path / "away")
     truncate(settings.index_folder / "1" / "lexicon.json")
+    library = Library(settings.index_folder, embedder(settings))
+    steps = [step async for step in open_or_build(library, Reindexer(settings))]
+    assert reports(steps)[0].generation == 2
+    assert library.search("subject3")[0].page == "page-3"
+    library.close()
+
+
+async def test_an_index_of_another_version_is_built_again_with_all_its_pages(tmp_path: Path) -> None:
+    write_pages(tmp_path / "pages", PAGES)
+    file = tmp_path / "sources.toml"
+    text = 'name = "ours"\nkind = "files"\npath = "pages"\nbase_url = "https://docs.example.com"\n'
+    file.write_text(f"{NO_PREFECT}[[source]]\n{text}")
+    settings = Settings.from_env({"ASK_MARVIN_HOME": str(tmp_path / "home"), "ASK_MARVIN_SOURCES": str(file)})
+    await generate(settings)
+    (tmp_path / "pages").rename(tmp_path / "away")
+    change_manifest(settings.index_folder, chunker="older-1")
     library = Library(settings.index_folder, embedder(settings))
     steps = [step async for step in open_or_build(library, Reindexer(settings))]
     assert reports(steps)[0].generation == 2

@@ -133,16 +133,6 @@ class Reader:
 
 
 @pytest.fixture
-def words() -> WordEmbedder:
-    return WordEmbedder()
-
-
-@pytest.fixture
-def docs(tmp_path: Path) -> SourceConfig:
-    return write_pages(tmp_path / "docs")
-
-
-@pytest.fixture
 def index_dir(tmp_path: Path, docs: SourceConfig, words: WordEmbedder) -> Path:
     run_build(tmp_path / "index", [docs], words.embedder)
     return tmp_path / "index"

@@ -1,4 +1,3 @@
-import json
 import os
 import shutil
 import threading
@@ -15,19 +14,9 @@ from knowledge.generations import Generations
 from knowledge.library import Library
 from knowledge.manifest import KnownVector
 from knowledge.sources.config import SourceConfig
-from tests.corpora import DIMS, PAGES, WordEmbedder, run_build, write_pages
+from tests.corpora import DIMS, PAGES, WordEmbedder, change_manifest, run_build, write_pages
 
 STRANGER = KnownVector.of("docs:concepts/workers#0", np.ones(DIMS, dtype=np.float32))
-
-
-@pytest.fixture
-def words() -> WordEmbedder:
-    return WordEmbedder()
-
-
-@pytest.fixture
-def docs(tmp_path: Path) -> SourceConfig:
-    return write_pages(tmp_path / "docs")
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +74,7 @@ def test_another_embedder_is_refused(index_dir: Path) -> None:
 
 def test_another_chunker_is_refused(index_dir: Path, words: WordEmbedder) -> None:
     change_manifest(index_dir, chunker="older-1")
-    with pytest.raises(EmbedderMismatch, match="another version"):
+    with pytest.raises(IndexDamaged, match="another version"):
         Library(index_dir, words.embedder).open()
 
 
@@ -256,11 +245,6 @@ def test_closing_twice_is_harmless(index_dir: Path, words: WordEmbedder) -> None
     library.close()
     with pytest.raises(ExpectedError):
         library.search("pools")
-
-
-def change_manifest(index_dir: Path, **changed: object) -> None:
-    path = index_dir / "1" / "manifest.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | changed))
 
 
 def open_generations_become(index_dir: Path, wanted: set[str]) -> bool:

@@ -2,7 +2,6 @@
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
@@ -15,15 +14,10 @@ from knowledge.errors import BadInput, Refused
 from tests.fakes.model import FakeModel, Say
 from tests.fakes.slack import FakeSlack
 from tests.fakes.slack_world import ADA, ADMIN, CHANNEL, GUEST, TEAM
-from tests.house import AppFactory, model_variables, until
+from tests.house import AppFactory, model_variables
 from tests.prefect_server import free_port
 from tests.serving import ANSWERED_WITHIN, answered, running, serving, slack_variables
-
-
-@pytest.fixture
-async def slack() -> AsyncIterator[FakeSlack]:
-    async with FakeSlack() as slack:
-        yield slack
+from tests.waiting import until
 
 
 async def test_a_mention_is_answered_once_in_its_thread_with_its_sources(

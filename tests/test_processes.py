@@ -53,12 +53,6 @@ async def serving(
             await child.wait()
 
 
-@pytest.fixture
-async def slack() -> AsyncIterator[FakeSlack]:
-    async with FakeSlack() as slack:
-        yield slack
-
-
 async def test_a_server_that_is_killed_in_an_answer_answers_once_after_its_start(
     slack: FakeSlack, home: Path, model: FakeModel
 ) -> None:

@@ -13,7 +13,8 @@ from knowledge.embed import static_embedder
 from knowledge.library import Library
 from knowledge.models import Embedder
 from knowledge.sources.config import FIELD_GUIDE
-from tests.prefect_seed import Seed, unique, until
+from tests.prefect_seed import Seed, unique
+from tests.waiting import until
 from tools.catalog import build_toolbox
 from tools.docs import Docs
 from tools.prefect_client import PrefectClient

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from bot.cli import _parser
-from bot.commands import HELP
+from bot.grammar import HELP
 from bot.settings import settings_table
 
 README = (Path(__file__).parents[1] / "README.md").read_text()

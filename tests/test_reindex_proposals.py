@@ -7,21 +7,17 @@ from pathlib import Path
 import pytest
 
 from bot.build_receipt import in_words, receipt, stage_in_words
-from bot.commands import Command, parse
+from bot.grammar import Command, parse
 from knowledge.errors import BadInput, IndexMissing, Refused
 from knowledge.library import Library
 from knowledge.report import BuildReport, PageChange, PageCounts, Progress, SourceReport
 from knowledge.rollback import GenerationInfo
 from knowledge.sources.config import SourceConfig
+from tests.acting import facts
 from tests.corpora import WordEmbedder, run_build, write_pages
 from tools.proposal import Proposal
 from tools.reindex import ReindexKnowledge
 from tools.rollback import RollbackKnowledge, going_back
-
-
-@pytest.fixture
-def docs(tmp_path: Path) -> SourceConfig:
-    return write_pages(tmp_path / "docs")
 
 
 @pytest.fixture
@@ -40,10 +36,6 @@ def library(tmp_path: Path) -> Iterator[Library]:
 
 def generate(tmp_path: Path, *sources: SourceConfig) -> BuildReport:
     return run_build(tmp_path / "index", sources, WordEmbedder().embedder)
-
-
-def facts(proposal: Proposal) -> dict[str, str]:
-    return {fact.label: fact.value for fact in proposal.facts}
 
 
 def reindex(library: Library, *sources: SourceConfig, source: str = "", force: bool = False) -> Proposal:

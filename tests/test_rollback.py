@@ -19,21 +19,6 @@ GOLDEN = [EvalQuestion(id="1", question="cron schedule", gold=("how-to-guides/sc
 
 
 @pytest.fixture
-def words() -> WordEmbedder:
-    return WordEmbedder()
-
-
-@pytest.fixture
-def index_dir(tmp_path: Path) -> Path:
-    return tmp_path / "index"
-
-
-@pytest.fixture
-def docs(tmp_path: Path) -> SourceConfig:
-    return write_pages(tmp_path / "docs")
-
-
-@pytest.fixture
 def generate(index_dir: Path, docs: SourceConfig, words: WordEmbedder) -> Callable[[str], int]:
     """Builds a generation in which one page says that text; gives the live one afterwards."""
 

@@ -15,7 +15,7 @@ from knowledge.generations import Generations
 from knowledge.library import Library
 from knowledge.sources.config import load_sources
 from tests.fakes.website import FakeWebsite, Reply
-from tests.house import until
+from tests.waiting import until
 
 SOURCES = """
 field_guide = false

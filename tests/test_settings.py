@@ -22,6 +22,7 @@ EVERYTHING = {
     "ASK_MARVIN_HOME": "/var/lib/ask-marvin",
     "ASK_MARVIN_SOURCES": "/etc/sources.toml",
     "ASK_MARVIN_POLICY": "/etc/policy.toml",
+    "ASK_MARVIN_WORKSPACES": "/etc/workspaces.toml",
     "ASK_MARVIN_MODEL": "llama4",
     "ASK_MARVIN_EMBEDDER": "minilm",
     "ASK_MARVIN_EMBEDDING_MODEL": "nomic-embed-text",

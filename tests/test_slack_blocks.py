@@ -349,9 +349,21 @@ def test_a_way_back_that_was_taken_is_read_before_what_it_took_back() -> None:
 
 
 def test_a_way_back_whose_time_is_over_names_the_command() -> None:
-    late = card_message(card("done", action="reindex_knowledge", undo=card("expired")))
+    expired = card("expired", action="rollback_knowledge")
+    late = card_message(card("done", action="reindex_knowledge", undo=expired))
     assert buttons(late) == []
     assert "`rollback`" in seen(late)
+
+
+def test_what_takes_a_pause_back_says_what_it_does_before_and_after() -> None:
+    undo = card("open", action="resume_deployment", title="Resume etl/nightly")
+    (button,) = buttons(card_message(card("done", action="pause_deployment", undo=undo)))
+    assert button["text"]["text"] == "Resume etl/nightly"
+    assert button["confirm"]["title"]["text"] == "Resume etl/nightly?"
+    taken = card("done", action="resume_deployment", title="Resume etl/nightly", decided_by="U02")
+    words = seen(card_message(card("done", action="pause_deployment", undo=taken)))
+    assert "↩️ *Taken back*: Resume etl/nightly · <@U02>" in words
+    assert "ollback" not in words
 
 
 # -- progress

@@ -75,7 +75,7 @@ async def test_its_scopes_are_enough_for_all_that_is_called() -> None:
         slack.add_group("S01OPS", ADA)
         slack.fail("assistant.threads.setStatus", "channel_not_found", times=None)
         client = slack.client(retry_handlers=[])
-        person = await People(client, groups=frozenset({"S01OPS"})).get(ADA, team=TEAM)
+        person = await People(client, groups=lambda: frozenset({"S01OPS"})).get(ADA, team=TEAM)
         here, elsewhere = slack.mention("hello"), slack.post("hello", channel=ELSEWHERE)
         for post in (here, elsewhere):
             target = Target(TEAM, post.channel, ADA, thread_ts=post.ts, message_ts=post.ts)

@@ -22,7 +22,7 @@ async def slack() -> AsyncIterator[FakeSlack]:
 
 
 def people(slack: FakeSlack) -> People:
-    return People(slack.client(retry_handlers=[]), groups=frozenset({OPS}), clock=slack.now)
+    return People(slack.client(retry_handlers=[]), groups=lambda: {OPS}, clock=slack.now)
 
 
 async def test_a_member_has_a_name_a_time_zone_and_the_groups_that_matter(slack: FakeSlack) -> None:

@@ -19,8 +19,10 @@ from bot.card_table import CardTable
 from bot.embedding import embedder
 from bot.inbox import Delivery, Item
 from bot.people import Person
+from bot.question import Place
 from bot.settings import Settings
 from bot.slack.blocks import plain_message
+from bot.slack.card_view import CardView
 from bot.slack.conversation import Conversation, Target
 from bot.slack.pace import Pace, Workspaces
 from bot.slack.people import People
@@ -36,20 +38,15 @@ from tests.corpora import write_pages
 from tests.fakes.slack import FakeSlack
 from tests.fakes.slack_world import ADA, ADMIN, CHANNEL, OWNER, TEAM, Message
 from tests.fakes.website import FakeWebsite
-from tests.house import AppFactory, until
+from tests.house import AppFactory
 from tests.serving import ANSWERED_WITHIN, answered, serving, slack_variables
+from tests.waiting import until
 
 BUILT_WITHIN = 60.0
 PAGES = {f"page-{n}": f"# Page {n}\n\nThis is about subject{n}.\n" for n in range(20)}
 SIGN_IN = "# Welcome\n\nSign in.\n"
 # Reading the symbols of the one that is installed takes seconds, which are spent elsewhere.
 HEAD = 'field_guide = false\nprefect = "nowhere"\ngolden = "golden.jsonl"\n'
-
-
-@pytest.fixture
-async def slack() -> AsyncIterator[FakeSlack]:
-    async with FakeSlack() as slack:
-        yield slack
 
 
 @pytest.fixture
@@ -474,7 +471,7 @@ async def card_of(app: App, slack: FakeSlack, person: Person, text: str = "reind
     """A card that stands in Slack, made without the server."""
     outcome = await app.toolbox.call("reindex_knowledge", {})
     assert outcome.proposal
-    card = await app.cards.propose(outcome.proposal, person, f"{TEAM}:{CHANNEL}:1")
+    card = await app.cards.propose(outcome.proposal, person, f"{TEAM}:{CHANNEL}:1", Place(CHANNEL, "default"))
     ts = await Conversation(slack.client(), Target(TEAM, CHANNEL, person.id)).post(plain_message(text))
     await app.cards.placed(card.id, channel=CHANNEL, ts=ts)
     return card, slack.message(CHANNEL, ts)
@@ -502,7 +499,7 @@ async def test_after_a_restart_a_card_that_was_running_says_that_it_broke_off(
     async with app_for(**slack_variables(slack), **variables) as app:
         card, message = await card_of(app, slack, TRILLIAN)
         async with open_store(sqlite_url(Path(variables["ASK_MARVIN_HOME"]) / DATABASE_FILE)) as engine:
-            await CardTable(engine, "").move(card, "open", "running", decided_by=ADMIN, decided_at=now())
+            await CardTable(engine).move(card, "open", "running", decided_by=ADMIN, decided_at=now())
         await app.inbox.put(Delivery("1", f"{TEAM}:card:{card.id}", "press", press_on(card, message)))
         assert await app.inbox.claim()
     async with serving(slack, app_for, **variables):
@@ -520,7 +517,11 @@ async def test_when_the_server_stops_the_build_ends_and_the_message_says_so(
         card, message = await card_of(app, slack, TRILLIAN)
         client = slack.client(retry_handlers=[])
         presses = Presses(
-            client, cards=app.cards, people=People(client), workspaces=Workspaces(Pace(update=0.01))
+            client,
+            cards=app.cards,
+            view=CardView(app.cards, app.watches, app.workspaces),
+            people=People(client),
+            workspaces=Workspaces(Pace(update=0.01)),
         )
         item = Item(1, "x", "press", press_on(card, message), 1)
         handling = asyncio.create_task(presses.handle(item))

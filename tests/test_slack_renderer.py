@@ -29,12 +29,6 @@ LINES = [f"Line {number} says something about work pools.\n" for number in range
 
 
 @pytest.fixture
-async def slack() -> AsyncIterator[FakeSlack]:
-    async with FakeSlack() as slack:
-        yield slack
-
-
-@pytest.fixture
 def asked(slack: FakeSlack) -> Post:
     return slack.mention("what is a work pool?")
 

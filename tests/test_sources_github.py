@@ -24,13 +24,6 @@ ISSUES = f"/repos/{REPO}/issues"
 RELEASES = f"/repos/{REPO}/releases"
 
 
-@pytest.fixture(autouse=True)
-def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("http_proxy", "https_proxy", "all_proxy"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.upper(), raising=False)
-
-
 @pytest.fixture
 async def github() -> AsyncIterator[FakeGitHub]:
     async with FakeGitHub() as server:

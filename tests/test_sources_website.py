@@ -23,13 +23,6 @@ from tests.fakes.website import FakeWebsite, Reply
 MARKDOWN = "text/markdown; charset=utf-8"
 
 
-@pytest.fixture(autouse=True)
-def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("http_proxy", "https_proxy", "all_proxy"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.upper(), raising=False)
-
-
 @pytest.fixture
 async def site() -> AsyncIterator[FakeWebsite]:
     async with FakeWebsite() as website:

@@ -30,11 +30,6 @@ def table(index: Path, words: WordEmbedder) -> Symbols | None:
         library.close()
 
 
-@pytest.fixture
-def words() -> WordEmbedder:
-    return WordEmbedder()
-
-
 def test_a_build_stores_the_table_with_what_the_release_notes_tell(
     tmp_path: Path, words: WordEmbedder
 ) -> None:

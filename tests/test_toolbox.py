@@ -19,9 +19,21 @@ from tools.toolbox import Toolbox, tool
 READ = [
     *("search_docs", "read_page", "workspace_overview", "list_work_pools", "describe_work_pool"),
     *("explain_infrastructure", "list_deployments", "describe_deployment", "list_flow_runs"),
-    *("describe_flow_run", "read_logs", "list_automations", "list_concurrency_limits", "list_events"),
+    *("describe_flow_run", "read_logs", "draw_timeline", "diagnose_flow_run", "diagnose_late_runs"),
+    *("list_automations", "list_concurrency_limits", "list_events"),
 ]
-WRITE = ["trigger_run", "cancel_runs", "reindex_knowledge", "rollback_knowledge"]
+WRITE = [
+    "trigger_run",
+    "cancel_runs",
+    "retry_run",
+    "pause_deployment",
+    "resume_deployment",
+    "set_schedule_active",
+    "pause_work_pool",
+    "resume_work_pool",
+    "reindex_knowledge",
+    "rollback_knowledge",
+]
 
 
 class Row(BaseModel):
@@ -249,7 +261,7 @@ def test_every_tool_and_parameter_is_described_to_the_model(catalog: Toolbox) ->
         assert len(found.description) > 40, found.name
         for name, parameter in found.parameters["properties"].items():
             assert parameter.get("description"), f"{found.name}: {name}"
-    assert len(json.dumps(catalog.schemas())) < 16_000
+    assert len(json.dumps(catalog.schemas())) < 20_000
 
 
 @pytest.mark.parametrize(

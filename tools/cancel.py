@@ -5,45 +5,38 @@ What has a process gets CANCELLING, which its worker carries out; what has none 
 """
 
 import asyncio
-import hashlib
-import json
+import logging
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from knowledge.errors import BadInput, ExpectedError, Unreachable
-from tools.errors import Changed, NotFound
+from knowledge.errors import BadInput, ExpectedError
+from tools.affected import by_runs
+from tools.errors import Changed
+from tools.fingerprint import changed_parts, fingerprint
 from tools.lateness import late_seconds, overdue_filter, utc_now
-from tools.models import FlowRun, iso
-from tools.pool_types import pool_type
-from tools.prefect_client import PrefectClient
-from tools.proposal import Fact, Proposal, Receipt
-from tools.resolve import find_deployment, find_flow_run
-from tools.run_rows import RunRow, run_rows
+from tools.models import FlowRun
+from tools.prefect_client import Filters, PrefectClient
+from tools.proposal import Detail, Fact, Proposal, Receipt
+from tools.resolve import deployments_by_id, find_deployment, find_flow_run, find_work_pool
+from tools.run_facts import MAX_RUNS, SAMPLE, left_alone, run_facts
+from tools.run_rows import run_rows
 from tools.runs import ENDED
-from tools.workers import is_alive, pool_workers
+from tools.stopping import AFTERWARDS, still_stopping, stoppers
+from tools.transitions import FAILED, Outcome, attempt, told
 
-MAX_RUNS = 50
-SAMPLE = 10
-# Each attempt looks at the run first, which tells whether one without an answer had been heard.
-ATTEMPTS = 3
-PAUSE = 0.5
+log = logging.getLogger(__name__)
 
 Wanted = Literal["RUNNING", "PENDING", "PAUSED", "LATE", "SCHEDULED"]
 NOT_LATER: tuple[Wanted, ...] = ("RUNNING", "PENDING", "PAUSED", "LATE")
-Outcome = Literal["cancelled", "stopping", "ended", "failed"]
-
-
-@dataclass(frozen=True, slots=True)
-class Cancellation:
-    """What came of one run."""
-
-    name: str
-    outcome: Outcome
-    said: str = ""
+SENTENCES = {
+    "cancelled": "Cancelled: {}.",
+    "stopping": "Being stopped by what runs it: {}.",
+    "ended": "Had ended before: {}.",
+    FAILED: "Not cancelled: {}.",
+}
 
 
 class CancelRuns:
@@ -60,90 +53,107 @@ class CancelRuns:
         deployment: Annotated[
             str, Field(description="or all runs of this deployment that have not ended")
         ] = "",
+        work_pool: Annotated[str, Field(description="or all in this work pool")] = "",
         states: Annotated[
-            tuple[Wanted, ...], Field(description="with deployment: which; SCHEDULED includes later runs")
+            tuple[Wanted, ...],
+            Field(description="with deployment or work_pool: which; SCHEDULED includes later runs"),
         ] = NOT_LATER,
     ) -> Proposal:
         """Proposes to cancel flow runs, at most 50 at once. A person has to confirm it on a card.
 
-        Give either runs or deployment. With deployment, runs scheduled for later stay unless SCHEDULED is
-        among the states.
+        Give either runs, or a deployment, a work pool or both. With these, runs scheduled for later stay
+        unless SCHEDULED is among the states.
         """
-        if bool(runs) == bool(deployment):
+        if bool(runs) == bool(deployment or work_pool):
             raise BadInput(
-                "cancel_runs takes either runs or a deployment.", "Name the runs, or one deployment."
+                "cancel_runs takes either runs or a deployment or work pool.",
+                "Name the runs, or one of these.",
             )
-        found = await (self._named(runs) if runs else self._of_deployment(deployment, states))
+        if runs:
+            found, scope = await self._named(runs), ""
+        else:
+            found, scope = await self._within(deployment, work_pool, states)
         active = [run for run in found if _is_active(run)]
         if not active:
-            raise BadInput(_nothing_to_do(found, deployment), "Nothing has to be done.")
-        rows = await run_rows(self._prefect, active, utc_now())
+            raise BadInput(_nothing_to_do(found, scope, states), "Nothing has to be done.")
+        return await self._proposal(active, found)
+
+    async def _proposal(self, active: Sequence[FlowRun], found: Sequence[FlowRun]) -> Proposal:
+        rows, deployments, warnings = await asyncio.gather(
+            run_rows(self._prefect, active, utc_now()),
+            deployments_by_id(self._prefect, [run.deployment_id for run in active]),
+            self._warnings(active),
+        )
         what = active[0].name if len(active) == 1 else f"{len(active)} flow runs"
-        state = [{"id": run.id, "name": run.name, "phase": _phase(run)} for run in active]
+        others = [_told_state(run) for run in found if not _is_active(run)]
         return Proposal(
             action="cancel_runs",
             title=f"Cancel {what}",
             target=what,
             target_url=rows[0].url if len(rows) == 1 else "",
-            facts=(*_facts(rows, found), *await self._warnings(active)),
-            arguments={"runs": state},
-            fingerprint=_fingerprint(state),
+            facts=(*run_facts(rows), *left_alone(others), *warnings),
+            arguments={"runs": [{"id": run.id, "name": run.name} for run in active]},
+            fingerprint=fingerprint({run.id: _phase(run) for run in active}),
+            affected=by_runs(active, deployments),
         )
 
     async def _named(self, runs: Sequence[str]) -> list[FlowRun]:
         found = await asyncio.gather(*(find_flow_run(self._prefect, text) for text in dict.fromkeys(runs)))
         return list({run.id: run for run in found}.values())
 
-    async def _of_deployment(self, text: str, states: Sequence[Wanted]) -> list[FlowRun]:
-        found = await find_deployment(self._prefect, text)
+    async def _within(
+        self, deployment: str, work_pool: str, states: Sequence[Wanted]
+    ) -> tuple[list[FlowRun], str]:
+        """The runs, and where they were looked for in words."""
+        scope: Filters = {}
+        where = []
+        if deployment:
+            named = await find_deployment(self._prefect, deployment)
+            scope["deployments"] = {"id": {"any_": [named.deployment.id]}}
+            where.append(named.full_name)
+        if work_pool:
+            pool = await find_work_pool(self._prefect, work_pool)
+            scope["work_pools"] = {"name": {"any_": [pool.name]}}
+            where.append(f"the work pool {pool.name}")
+        return await self._in_states(scope, " in ".join(where), states), " in ".join(where)
+
+    async def _in_states(self, scope: Filters, where: str, states: Sequence[Wanted]) -> list[FlowRun]:
         now = utc_now()
-        mine = {"deployment_id": {"any_": [found.deployment.id]}}
         types = [state for state in states if state != "LATE"]
-        wanted: list[Mapping[str, Any]] = [{**mine, "state": {"type": {"any_": types}}}] if types else []
+        wanted: list[Mapping[str, Any]] = [{"state": {"type": {"any_": types}}}] if types else []
         if "LATE" in states and "SCHEDULED" not in states:
-            wanted.append({**mine, **overdue_filter(now)})
-        pages = await asyncio.gather(
-            *(self._prefect.flow_runs({"flow_runs": wish}, limit=MAX_RUNS + 1) for wish in wanted)
-        )
+            wanted.append(overdue_filter(now))
+        filters: list[Filters] = [{**scope, "flow_runs": wish} for wish in wanted]
+        pages = await asyncio.gather(*(self._prefect.flow_runs(each, limit=MAX_RUNS + 1) for each in filters))
         runs = [run for page in pages for run in page if run.state.type in types or late_seconds(run, now)]
         if len(runs) > MAX_RUNS:
+            count = sum(await asyncio.gather(*map(self._prefect.count_flow_runs, filters)))
             raise BadInput(
-                f"{found.full_name} has more than {MAX_RUNS} such runs; no more are cancelled at once.",
+                f"There are {count} such runs of {where}, and no more than {MAX_RUNS} are cancelled at once.",
                 "Name fewer states, or name the runs.",
             )
         return runs
 
     async def _warnings(self, runs: Sequence[FlowRun]) -> list[Fact]:
-        """A worker that is gone cannot stop a process; Prefect gives up waiting for it after 5 minutes."""
-        pools = {
-            run.work_pool_name for run in runs if run.work_pool_name and _proposed_state(run) == "CANCELLING"
-        }
-        lonely = [pool for pool in sorted(pools) if not await self._has_worker(pool)]
+        """Where nobody is there who could stop a process; one line for those that have the same reason."""
+        with_process = [run for run in runs if _proposed_state(run) == "CANCELLING"]
+        who = await stoppers(self._prefect, with_process)
+        reasons: dict[str, list[str]] = {}
+        for run in with_process:
+            if not who[run.id].there:
+                reasons.setdefault(who[run.id].words, []).append(run.name)
         return [
-            Fact(
-                label="Warning",
-                value=f"No worker of {pool} is online to stop its processes. Prefect marks the runs as "
-                "cancelled after about 5 minutes; a process that still lives goes on.",
-            )
-            for pool in lonely
+            Fact(label="Warning", value=f"{', '.join(names[:SAMPLE])}: {words}. {AFTERWARDS}")
+            for words, names in reasons.items()
         ]
-
-    async def _has_worker(self, name: str) -> bool:
-        pool = await self._prefect.work_pool(name)
-        workers = await pool_workers(self._prefect, pool)
-        return pool_type(pool.type).needs == "nobody" or any(is_alive(w, utc_now()) for w in workers)
 
     async def recheck(self, proposal: Proposal) -> None:
         """Raises Changed, naming the runs that are not where they were."""
-        before = proposal.arguments["runs"]
-        ids = [run["id"] for run in before]
-        rows = await self._prefect.flow_runs({"flow_runs": {"id": {"any_": ids}}}, limit=len(ids))
+        names = {run["id"]: run["name"] for run in proposal.arguments["runs"]}
+        rows = await self._prefect.flow_runs({"flow_runs": {"id": {"any_": list(names)}}}, limit=len(names))
         now = {run.id: run for run in rows}
-        moved = [
-            f"{run['name']} {_now(now.get(run['id']))}"
-            for run in before
-            if run["id"] not in now or _phase(now[run["id"]]) != run["phase"]
-        ]
+        parts = {id_: _phase(now[id_]) if id_ in now else "" for id_ in names}
+        moved = [f"{names[id_]} {_now(now.get(id_))}" for id_ in changed_parts(proposal.fingerprint, parts)]
         if moved:
             raise Changed(
                 f"Not as it was when the card was made: {', '.join(moved[:SAMPLE])}.",
@@ -151,52 +161,56 @@ class CancelRuns:
             )
 
     async def perform(self, proposal: Proposal, *, key: str, actor: str) -> Receipt:  # noqa: ARG002 - by state
-        """Cancels run by run, each by its state at that moment; doing it twice does no harm."""
+        """Cancels run by run, each by its state at that moment; doing it twice does no harm.
+
+        What has a process is only asked to stop; `still_stopping` tells how far that is.
+        """
         runs = proposal.arguments["runs"]
         message = f"Cancelled by {actor} through ask-marvin."
         results = [await self._cancel(run["id"], run["name"], message) for run in runs]
-        counts = Counter(result.outcome for result in results)
         done = [
-            run["id"] for run, r in zip(runs, results, strict=True) if r.outcome in ("cancelled", "stopping")
+            run["id"] for run, r in zip(runs, results, strict=True) if r.kind in ("cancelled", "stopping")
         ]
+        kinds = Counter(result.kind for result in results)
+        details = await self._lonely(done) if kinds["stopping"] else ()
         return Receipt(
-            ok=bool(done) and not counts["failed"],
-            text=_told(results),
+            ok=bool(done) and not kinds[FAILED],
+            text=told(results, SENTENCES),
             url=self._prefect.links.flow_run(runs[0]["id"]) if len(runs) == 1 else "",
             flow_run_ids=tuple(done),
+            short="partly" if done and kinds[FAILED] else "",
+            details=details,
         )
 
-    async def _cancel(self, run_id: str, name: str, message: str) -> Cancellation:
-        unanswered: ExpectedError | None = None
-        for _ in range(ATTEMPTS):
-            try:
-                run = await self._prefect.flow_run(run_id)
-                if not _is_active(run):
-                    return _already(run, asked_before=unanswered is not None)
-                return await self._propose(run, message)
-            except NotFound:
-                return Cancellation(name, "failed", "it has been deleted")
-            except Unreachable as error:
-                unanswered = error
-                await asyncio.sleep(PAUSE)
-            except ExpectedError as error:
-                return Cancellation(name, "failed", error.message)
-        assert unanswered is not None
-        return Cancellation(name, "failed", unanswered.message)
+    async def _lonely(self, run_ids: Sequence[str]) -> tuple[Detail, ...]:
+        """Those that nobody is there to stop."""
+        try:
+            sentences = await still_stopping(self._prefect, run_ids, only_lonely=True)
+        except ExpectedError as error:
+            # What was asked for is done; this only says more about it.
+            log.info("it is not told who stops the runs: %s", error.message)
+            return ()
+        return tuple(Detail(text=sentence) for sentence in sentences)
 
-    async def _propose(self, run: FlowRun, message: str) -> Cancellation:
+    async def _cancel(self, run_id: str, name: str, message: str) -> Outcome:
+        async def move(run: FlowRun, asked_before: bool) -> Outcome:
+            if not _is_active(run):
+                return _already(run, asked_before=asked_before)
+            return await self._propose(run, message)
+
+        return await attempt(self._prefect, run_id, name, move)
+
+    async def _propose(self, run: FlowRun, message: str) -> Outcome:
         proposed = _proposed_state(run)
         answer, written = await self._prefect.set_state(run.id, type_=proposed, message=message)
         state = answer.state.type if answer.state else ""
         if written and state == "CANCELLED":
-            return Cancellation(run.name, "cancelled")
+            return Outcome(run.name, "cancelled")
         if written and state == "CANCELLING":
-            return Cancellation(run.name, "stopping")
+            return Outcome(run.name, "stopping")
         if state in ENDED:
-            return Cancellation(run.name, "ended", state)
-        return Cancellation(
-            run.name, "failed", answer.details.reason or f"Prefect left it {state or 'as it was'}"
-        )
+            return Outcome(run.name, "ended", state)
+        return Outcome(run.name, FAILED, answer.details.reason or f"Prefect left it {state or 'as it was'}")
 
 
 def _proposed_state(run: FlowRun) -> str:
@@ -214,64 +228,26 @@ def _phase(run: FlowRun) -> str:
     return "IN_PROGRESS" if run.state.type in ("PENDING", "RUNNING") else run.state.type
 
 
-def _fingerprint(runs: Sequence[Mapping[str, Any]]) -> str:
-    phases = sorted((run["id"], run["phase"]) for run in runs)
-    return hashlib.sha256(json.dumps(phases).encode()).hexdigest()[:32]
-
-
-def _already(run: FlowRun, *, asked_before: bool) -> Cancellation:
+def _already(run: FlowRun, *, asked_before: bool) -> Outcome:
     if run.state.type == "CANCELLING":
-        return Cancellation(run.name, "stopping")
+        return Outcome(run.name, "stopping")
     if run.state.type == "CANCELLED" and asked_before:
-        return Cancellation(run.name, "cancelled")
-    return Cancellation(run.name, "ended", run.state.type)
+        return Outcome(run.name, "cancelled")
+    return Outcome(run.name, "ended", run.state.type)
 
 
 def _now(run: FlowRun | None) -> str:
     return f"is now {run.state.name}" if run else "has been deleted"
 
 
-def _nothing_to_do(found: Sequence[FlowRun], deployment: str) -> str:
+def _nothing_to_do(found: Sequence[FlowRun], scope: str, states: Sequence[Wanted]) -> str:
     if not found:
-        return f"No run of {deployment} is running, pending, paused or late."
-    told = [_told_state(run) for run in found[:SAMPLE]]
-    return f"There is nothing to cancel: {', '.join(told)}."
+        return f"No run of {scope} is {' or '.join(states)}."
+    told_states = [_told_state(run) for run in found[:SAMPLE]]
+    return f"There is nothing to cancel: {', '.join(told_states)}."
 
 
 def _told_state(run: FlowRun) -> str:
     if run.state.type == "CANCELLING":
         return f"{run.name} is being cancelled already"
     return f"{run.name} has ended ({run.state.name})"
-
-
-def _facts(rows: Sequence[RunRow], found: Sequence[FlowRun]) -> Iterator[Fact]:
-    if len(rows) > 1:
-        counts = Counter(row.state for row in rows)
-        told = ", ".join(f"{count} {state}" for state, count in counts.most_common())
-        yield Fact(label="Runs", value=f"{len(rows)}: {told}")
-    for row in rows[:SAMPLE]:
-        yield Fact(label=row.name, value=_row_in_words(row))
-    if len(rows) > SAMPLE:
-        yield Fact(label="And", value=f"{len(rows) - SAMPLE} more")
-    left = [run for run in found if not _is_active(run)]
-    if left:
-        yield Fact(label="Left alone", value=", ".join(_told_state(run) for run in left[:SAMPLE]))
-
-
-def _row_in_words(row: RunRow) -> str:
-    of = f" of {row.deployment}" if row.deployment else f" of flow {row.flow}"
-    when = f", started {iso(row.started)}" if row.started else f", due {iso(row.due)}" if row.due else ""
-    return f"{row.state}{of}{when}"
-
-
-def _told(results: Sequence[Cancellation]) -> str:
-    groups: dict[Outcome, list[str]] = {"cancelled": [], "stopping": [], "ended": [], "failed": []}
-    for result in results:
-        groups[result.outcome].append(f"{result.name} ({result.said})" if result.said else result.name)
-    sentences = {
-        "cancelled": "Cancelled: {}.",
-        "stopping": "Being stopped by what runs it: {}.",
-        "ended": "Had ended before: {}.",
-        "failed": "Not cancelled: {}.",
-    }
-    return " ".join(sentences[kind].format(", ".join(names)) for kind, names in groups.items() if names)

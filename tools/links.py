@@ -40,6 +40,9 @@ class Links:
     def flow_run(self, run_id: str) -> str:
         return f"{self.root}/runs/flow-run/{run_id}"
 
+    def task_run(self, task_run_id: str) -> str:
+        return f"{self.root}/runs/task-run/{task_run_id}"
+
     def flow(self, flow_id: str) -> str:
         return f"{self.root}/flows/flow/{flow_id}"
 

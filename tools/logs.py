@@ -134,7 +134,7 @@ def _within_budget(newest_first: Sequence[LogLine]) -> list[LogLine]:
 
 def _row(line: LogLine) -> LogRow:
     return LogRow(
-        at=line.timestamp, level=_level_name(line.level), logger=line.name, message=_cut(line.message)
+        at=line.timestamp, level=level_name(line.level), logger=line.name, message=_cut(line.message)
     )
 
 
@@ -149,7 +149,7 @@ def _cut(message: str) -> str:
     return f"{first}\n… {len(message) - head - tail} characters left out …\n{last}"
 
 
-def _level_name(level: int) -> str:
+def level_name(level: int) -> str:
     return next((name for name, value in reversed(LEVELS.items()) if level >= value), "DEBUG")
 
 

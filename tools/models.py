@@ -37,6 +37,15 @@ class Wire(BaseModel):
         return data
 
 
+class StateDetails(Wire):
+    child_flow_run_id: str = ""
+    """Of a task run that stands for a flow called by the flow."""
+    pause_timeout: Moment | None = None
+    """When a pause that nobody ends becomes a failure."""
+    run_input_keyset: dict[str, str] = Field(default_factory=dict)
+    """Set where the run waits for a person's input."""
+
+
 class State(Wire):
     type: str
     """SCHEDULED, PENDING, RUNNING, PAUSED, CANCELLING, COMPLETED, FAILED, CANCELLED or CRASHED."""
@@ -44,12 +53,24 @@ class State(Wire):
     """What people see: Late, AwaitingRetry, Running, …"""
     message: str = ""
     timestamp: Moment | None = None
+    state_details: StateDetails = StateDetails()
+    data: Any = None
+    """Where the result is, if it was kept: `{"type": …}`, with `unpersisted` for one that was not."""
+
+    @property
+    def keeps_result(self) -> bool:
+        return isinstance(self.data, Mapping) and self.data.get("type") != "unpersisted"
 
 
 class RetryPolicy(Wire):
     retries: int = 0
     retry_type: str = ""
     """`in_process`: a live process waits; `reschedule`: a worker has to take the run again."""
+
+
+class CreatedBy(Wire):
+    id: str = ""
+    """Of the schedule or automation."""
 
 
 class FlowRun(Wire):
@@ -74,6 +95,7 @@ class FlowRun(Wire):
     job_variables: dict[str, Any] = Field(default_factory=dict)
     parent_task_run_id: str = ""
     auto_scheduled: bool = False
+    created_by: CreatedBy = CreatedBy()
     empirical_policy: RetryPolicy = RetryPolicy()
     created: Moment | None = None
 
@@ -85,6 +107,7 @@ class Flow(Wire):
 
 class Schedule(Wire):
     id: str = ""
+    slug: str = ""
     active: bool = True
     schedule: dict[str, Any] = Field(default_factory=dict)
     """`{cron, timezone}`, `{interval, anchor_date}` (seconds) or `{rrule}`."""
@@ -100,6 +123,14 @@ class GlobalLimit(Wire):
     active: bool = True
     active_slots: int = 0
     slot_decay_per_second: float = 0.0
+
+
+class TagLimit(Wire):
+    """The older view of a `tag:` limit, which alone tells who holds the slots."""
+
+    tag: str = ""
+    active_slots: tuple[str, ...] = ()
+    """Ids of task runs."""
 
 
 class LimitOptions(Wire):
@@ -148,6 +179,7 @@ class WorkPool(Wire):
 class WorkQueue(Wire):
     id: str
     name: str
+    work_pool_name: str = ""
     is_paused: bool = False
     concurrency_limit: int | None = None
     active_slots: int = 0
@@ -166,9 +198,23 @@ class Worker(Wire):
 class TaskRun(Wire):
     id: str
     name: str
+    flow_run_id: str = ""
     state: State = State(type="PENDING", name="No state yet")
     run_count: int = 0
     tags: tuple[str, ...] = ()
+    start_time: Moment | None = None
+    """Of its first attempt."""
+    end_time: Moment | None = None
+    empirical_policy: RetryPolicy = RetryPolicy()
+    flow_run_run_count: int = 0
+    """Which attempt of the flow run it belongs to, from 1."""
+
+
+class Artifact(Wire):
+    id: str
+    key: str = ""
+    """Empty for what only the run itself refers to."""
+    type: str = ""
 
 
 class LogLine(Wire):
@@ -176,6 +222,7 @@ class LogLine(Wire):
     level: int
     name: str = ""
     message: str = ""
+    flow_run_id: str = ""
     task_run_id: str = ""
 
 
@@ -197,6 +244,11 @@ class Event(Wire):
     resource: dict[str, str] = Field(default_factory=dict)
     related: tuple[dict[str, str], ...] = ()
     payload: dict[str, Any] = Field(default_factory=dict)
+
+    @property
+    def involved(self) -> frozenset[str]:
+        """Ids of what it happened to and of what it is related to, such as `prefect.flow-run.<id>`."""
+        return frozenset(item.get("prefect.resource.id", "") for item in (self.resource, *self.related))
 
 
 class EventPage(Wire):

@@ -22,6 +22,10 @@ from tools.redact import contains_mask
 
 MAX_PROBLEMS = 5
 MAX_SHOWN = 80
+# A reference that leads to itself ends somewhere.
+MAX_REFERENCES = 8
+# What pydantic writes in the place of a SecretStr, also as the default in a schema.
+STARS = "**********"
 _WORDS = {
     "integer": "a whole number",
     "number": "a number",
@@ -63,24 +67,38 @@ def check_parameters(
     Raises BadInput that says in one sentence a problem which parameter is wrong and what it should be.
     An empty schema (none was recorded) checks only what no run may have.
     """
-    _refuse_server_side_values(given, "parameter")
+    refuse_server_side_values(given, "parameter")
     properties = schema.get("properties")
     if not schema or not isinstance(properties, dict):
         return {**defaults, **given}
     _refuse_unknown(given, properties, "parameter")
     merged = {**defaults, **given}
-    problems = list(_problems(schema, merged))
+    problems = [_sentence(error) for error in _problems(schema, merged)]
     if problems:
         raise BadInput(
-            f"The parameters do not fit: {'; '.join(problems)}.",
+            f"The parameters do not fit, so no run was created: {'; '.join(problems)}.",
             f"It takes {_signature(schema, properties)}.",
         )
     return merged
 
 
+def problems_by_name(schema: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, str]:
+    """What is wrong with a deployment's parameters: `"x" is not a number.` for each of them that is wrong.
+
+    `values` are all that the run would have; names that the schema does not know are not looked at.
+    """
+    problems: dict[str, str] = {}
+    for error in _problems(schema, values, most=None):
+        name = _name_of(error)
+        said = _sentence(error)
+        whole = said.removeprefix(f"{name}: ")  # A part keeps its path: `names[1]: …`.
+        problems.setdefault(name, f"{said}." if whole == said else f"{whole[:1].upper()}{whole[1:]}.")
+    return problems
+
+
 def check_job_variables(schema: Mapping[str, Any], given: Mapping[str, Any]) -> None:
     """Raises BadInput for job variables that the pool does not know or that have the wrong type."""
-    _refuse_server_side_values(given, "job variable")
+    refuse_server_side_values(given, "job variable")
     if "{{" in json.dumps(given, default=str):
         raise BadInput(
             "A job variable from here may not hold a {{ template }}, as that could read stored secrets.",
@@ -90,7 +108,7 @@ def check_job_variables(schema: Mapping[str, Any], given: Mapping[str, Any]) -> 
     if not isinstance(properties, dict) or not properties:
         return
     _refuse_unknown(given, properties, "job variable")
-    problems = list(_problems({**schema, "required": []}, given))
+    problems = [_sentence(error) for error in _problems({**schema, "required": []}, given)]
     if problems:
         raise BadInput(
             f"The job variables do not fit: {'; '.join(problems)}.", "Give values of the right type."
@@ -105,13 +123,32 @@ def parse_typed(schema: Mapping[str, Any], words: Mapping[str, str]) -> dict[str
     }
 
 
-def resolved(schema: Mapping[str, Any], spec: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The part that a `$ref` points at, as for an enum; pydantic's schemas point one level deep."""
+def resolved(
+    schema: Mapping[str, Any], spec: Mapping[str, Any], *, depth: int = MAX_REFERENCES
+) -> Mapping[str, Any]:
+    """`spec` with what its `$ref` points at put in its place, as for an enum, also in its alternatives.
+
+    Pydantic 1 writes the reference into an `allOf`, pydantic 2 as it is, or into an `anyOf` beside null.
+    What lies deeper, in the properties of a model or the items of a list, stays as it is.
+    """
+    if depth == 0:
+        return {}
     parts = [spec, *spec.get("allOf", [])]
     reference = next((part["$ref"] for part in parts if "$ref" in part), "")
     name = str(reference).rpartition("/")[2]
     tables = (schema.get("definitions", {}), schema.get("$defs", {}))
-    return next((table[name] for table in tables if name in table), spec)
+    target = next((table[name] for table in tables if name in table), None)
+    if target is not None:
+        own = {key: value for key, value in spec.items() if key not in ("$ref", "allOf")}
+        return {**resolved(schema, target, depth=depth - 1), **own}
+    alternatives = {key: spec[key] for key in ("anyOf", "oneOf") if key in spec}
+    return {
+        **spec,
+        **{
+            key: [resolved(schema, part, depth=depth - 1) for part in parts]
+            for key, parts in alternatives.items()
+        },
+    }
 
 
 def parse_value(text: str, schema: Mapping[str, Any]) -> Any:
@@ -120,7 +157,7 @@ def parse_value(text: str, schema: Mapping[str, Any]) -> Any:
     `schema` is the parameter's own part of the deployment's schema. What fits no type stays a text, so that
     `check_parameters` can name the problem.
     """
-    types = _types(schema)
+    types = types_of(schema)
     if text == "null" and "null" in types:
         return None
     if types and types <= {"string", "null"}:
@@ -133,28 +170,35 @@ def parse_value(text: str, schema: Mapping[str, Any]) -> Any:
         return text
 
 
-def _types(schema: Mapping[str, Any]) -> set[str]:
+def types_of(schema: Mapping[str, Any]) -> set[str]:
     """All JSON types that the schema names, in it or in its alternatives."""
     own = schema.get("type", [])
     types = {own} if isinstance(own, str) else set(own)
     for key in ("anyOf", "oneOf"):
         for part in schema.get(key, []):
-            types |= _types(part)
+            types |= types_of(part)
     return types
 
 
-def _refuse_server_side_values(given: Mapping[str, Any], what: str) -> None:
+def refuse_server_side_values(given: Mapping[str, Any], what: str) -> None:
+    """Raises BadInput for a value that the server would look up, or that only stands for a secret."""
     for name, value in given.items():
         if name == "__prefect_kind" or _holds_key(value, "__prefect_kind"):
             raise BadInput(
                 f"The {what} {name!r} holds `__prefect_kind`, which makes the server look a value up.",
                 "Give the value itself.",
             )
-        if contains_mask(value):
+        if contains_mask(value) or _holds_stars(value):
             raise BadInput(
                 f"The {what} {name!r} holds the mask of a secret, not a value.",
                 "Leave it out to keep what the deployment has; secrets cannot be set from here.",
             )
+
+
+def _holds_stars(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return any(map(_holds_stars, value.values()))
+    return any(map(_holds_stars, value)) if isinstance(value, list | tuple) else value == STARS
 
 
 def _holds_key(value: Any, key: str) -> bool:
@@ -173,15 +217,16 @@ def _refuse_unknown(given: Mapping[str, Any], properties: Mapping[str, Any], wha
         raise BadInput(f"There is no {what} {name!r}.", f"{fix} {known}".strip())
 
 
-def _problems(schema: Mapping[str, Any], values: Mapping[str, Any]) -> Iterator[str]:
+def _problems(
+    schema: Mapping[str, Any], values: Mapping[str, Any], *, most: int | None = MAX_PROBLEMS
+) -> Iterator[SchemaError]:
     validator = jsonschema.Draft202012Validator(_as_the_server_reads_it(schema), format_checker=_FORMATS)
     try:
         errors = sorted(validator.iter_errors(values), key=lambda error: error.json_path)
     except (Unresolvable, RecursionError):
         # The schema itself is broken; the server would refuse every run, so it is left to say so.
         return
-    for error in errors[:MAX_PROBLEMS]:
-        yield _sentence(error)
+    yield from errors[:most]
 
 
 def _as_the_server_reads_it(schema: Mapping[str, Any]) -> dict[str, Any]:
@@ -197,11 +242,22 @@ def _as_the_server_reads_it(schema: Mapping[str, Any]) -> dict[str, Any]:
 
 def _sentence(error: SchemaError) -> str:
     """`days: 'abc' is not a whole number`."""
-    if error.validator == "required":
-        return f"{error.message.split(chr(39))[1]}: it is required and has no value"
     best = _most_telling(error)
-    field = best.json_path.removeprefix("$.").removeprefix("$") or "parameters"
-    return f"{field}: {_shown(best.instance)} {_complaint(best)}"
+    field = best.json_path.removeprefix("$").removeprefix(".")
+    if best.validator == "required":
+        return f"{'.'.join(filter(None, [field, _missing(best)]))}: it is required and has no value"
+    return f"{field or 'parameters'}: {_shown(best.instance)} {_complaint(best)}"
+
+
+def _name_of(error: SchemaError) -> str:
+    """The parameter that an error is about; one that is missing has no path."""
+    return str(error.absolute_path[0]) if error.absolute_path else _missing(error)
+
+
+def _missing(error: SchemaError) -> str:
+    """Which of the required fields the complaint is about; it is made for each of them."""
+    wanted = error.schema.get("required", []) if isinstance(error.schema, Mapping) else []
+    return next((name for name in wanted if error.message == f"{name!r} is a required property"), "")
 
 
 def _most_telling(error: SchemaError) -> SchemaError:
@@ -219,7 +275,7 @@ def _complaint(error: SchemaError) -> str:
     wanted: Any = error.validator_value
     match error.validator:
         case "anyOf" | "oneOf" if isinstance(error.schema, Mapping):
-            return f"is not {_kinds(_types(error.schema))}"
+            return f"is not {_kinds(types_of(error.schema))}"
         case "type":
             return f"is not {_kinds({wanted} if isinstance(wanted, str) else set(wanted))}"
         case "enum":
@@ -249,9 +305,10 @@ def _signature(schema: Mapping[str, Any], properties: Mapping[str, Any]) -> str:
 
 def type_in_words(schema: Mapping[str, Any], spec: Mapping[str, Any]) -> str:
     """`a whole number or null`; `spec` is one parameter's part of the deployment's `schema`."""
-    types = _types(resolved(schema, spec))
+    whole = resolved(schema, spec)
+    types = types_of(whole)
     if not types:
         return "any value"
-    formats = [part["format"] for part in (spec, *spec.get("anyOf", [])) if "format" in part]
+    formats = [part["format"] for part in (whole, *whole.get("anyOf", [])) if "format" in part]
     form = f" ({formats[0]})" if formats else ""
     return _kinds(types) + form + (" or null" if "null" in types and len(types) > 1 else "")

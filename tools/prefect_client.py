@@ -125,6 +125,21 @@ class PrefectClient:
         response = await self._http.checked("POST", path, {**body, "idempotency_key": key})
         return self._http.parse(response, models.FlowRun), response.status_code == CREATED
 
+    async def pause_deployment(self, deployment_id: str) -> None:
+        """Deletes what its schedules have made and has not begun, also what is overdue; no event tells of it.
+
+        Not PATCH, which validates the stored parameters first and then may refuse to pause.
+        """
+        await self._http.checked("POST", f"deployments/{_id(deployment_id)}/pause_deployment")
+
+    async def resume_deployment(self, deployment_id: str) -> None:
+        await self._http.checked("POST", f"deployments/{_id(deployment_id)}/resume_deployment")
+
+    async def set_schedule_active(self, deployment_id: str, schedule_id: str, active: bool) -> None:
+        """Either way deletes the future runs of all its schedules; those still active make theirs again."""
+        path = f"deployments/{_id(deployment_id)}/schedules/{_id(schedule_id)}"
+        await self._http.checked("PATCH", path, {"active": active})
+
     # -- runs --
 
     async def flow_run(self, run_id: str) -> models.FlowRun:
@@ -137,6 +152,15 @@ class PrefectClient:
             "flow_runs/filter", models.FlowRun, _body(filters, sort=sort), limit=limit
         )
 
+    async def last_ended_runs(
+        self, filters: Filters, *, limit: int, max_bytes: int
+    ) -> tuple[list[models.FlowRun], bool]:
+        """Those that ended last first, as `last_logs`."""
+        body = _body(filters, sort="END_TIME_DESC")
+        return await self._http.first_rows(
+            "flow_runs/filter", models.FlowRun, body, limit=limit, max_bytes=max_bytes
+        )
+
     async def count_flow_runs(self, filters: Filters | None = None) -> int:
         return int(await self._http.json("POST", "flow_runs/count", _body(filters)))
 
@@ -146,25 +170,58 @@ class PrefectClient:
         states = self._http.parse_list(data, models.State)
         return sorted(states, key=lambda state: state.timestamp.timestamp() if state.timestamp else 0.0)
 
-    async def task_runs(self, filters: Filters, *, limit: int) -> list[models.TaskRun]:
+    async def task_runs(
+        self, filters: Filters, *, limit: int, sort: str = "END_TIME_DESC"
+    ) -> list[models.TaskRun]:
         return await self._http.rows(
-            "task_runs/filter", models.TaskRun, _body(filters, sort="END_TIME_DESC"), limit=limit
+            "task_runs/filter", models.TaskRun, _body(filters, sort=sort), limit=limit
+        )
+
+    async def first_task_runs(
+        self, filters: Filters, *, sort: str, limit: int, max_bytes: int
+    ) -> tuple[list[models.TaskRun], bool]:
+        """One page within `max_bytes`; the second value says whether that left task runs out."""
+        body = _body(filters, sort=sort)
+        return await self._http.first_rows(
+            "task_runs/filter", models.TaskRun, body, limit=limit, max_bytes=max_bytes
         )
 
     async def count_task_runs(self, filters: Filters) -> int:
         return int(await self._http.json("POST", "task_runs/count", _body(filters)))
+
+    async def task_runs_by_state(self, filters: Filters) -> dict[str, int]:
+        """How many there are of each state type; NotFound where the server has no UI routes."""
+        counts = await self._http.json("POST", "ui/task_runs/count", _body(filters))
+        return {state: int(count) for state, count in counts.items()}
 
     async def logs(self, logs: Mapping[str, Any], *, limit: int, offset: int = 0) -> list[models.LogLine]:
         """Newest first."""
         body = {"logs": logs, "sort": "TIMESTAMP_DESC"}
         return await self._http.rows("logs/filter", models.LogLine, body, limit=limit, offset=offset)
 
-    async def set_state(self, run_id: str, *, type_: str, message: str) -> tuple[models.Transition, bool]:
+    async def last_logs(
+        self, logs: Mapping[str, Any], *, limit: int, max_bytes: int
+    ) -> tuple[list[models.LogLine], bool]:
+        """Newest first, one page within `max_bytes`; the second value says whether that left lines out."""
+        body = {"logs": logs, "sort": "TIMESTAMP_DESC"}
+        return await self._http.first_rows(
+            "logs/filter", models.LogLine, body, limit=limit, max_bytes=max_bytes
+        )
+
+    async def artifacts(self, run_id: str, *, limit: int) -> list[models.Artifact]:
+        """Newest first."""
+        body: Json = {"flow_runs": {"id": {"any_": [_id(run_id)]}}, "sort": "CREATED_DESC"}
+        return await self._http.rows("artifacts/filter", models.Artifact, body, limit=limit)
+
+    async def set_state(
+        self, run_id: str, *, type_: str, message: str, name: str = ""
+    ) -> tuple[models.Transition, bool]:
         """Proposes a state; the second value says whether one was written (201), also if it is another.
 
         Never repeated here, as a second try has to look at the run again first.
         """
-        body = {"state": {"type": type_, "name": type_.capitalize(), "message": message}, "force": False}
+        state = {"type": type_, "name": name or type_.capitalize(), "message": message}
+        body = {"state": state, "force": False}
         response = await self._http.checked(
             "POST", f"flow_runs/{_id(run_id)}/set_state", body, repeatable=False
         )
@@ -185,6 +242,17 @@ class PrefectClient:
             f"work_pools/{_q(pool)}/queues/filter", models.WorkQueue, {}, limit=limit
         )
 
+    async def set_pool_paused(self, name: str, paused: bool) -> None:
+        await self._http.checked("PATCH", f"work_pools/{_q(name)}", {"is_paused": paused})
+
+    async def set_queue_paused(self, pool: str, queue: str, paused: bool) -> None:
+        path = f"work_pools/{_q(pool)}/queues/{_q(queue)}"
+        await self._http.checked("PATCH", path, {"is_paused": paused})
+
+    async def all_work_queues(self, *, limit: int) -> list[models.WorkQueue]:
+        """Of every pool; the rows name it."""
+        return await self._http.rows("work_queues/filter", models.WorkQueue, {}, limit=limit)
+
     async def workers(self, pool: str, *, limit: int = PAGE_SIZE) -> list[models.Worker]:
         return await self._http.rows(f"work_pools/{_q(pool)}/workers/filter", models.Worker, {}, limit=limit)
 
@@ -192,6 +260,13 @@ class PrefectClient:
 
     async def concurrency_limits(self, *, limit: int = PAGE_SIZE) -> list[models.GlobalLimit]:
         return await self._http.rows("v2/concurrency_limits/filter", models.GlobalLimit, {}, limit=limit)
+
+    async def tag_limit(self, tag: str) -> models.TagLimit:
+        """The limit of a task tag, with the task runs that hold its slots."""
+        return await self._http.one(f"concurrency_limits/tag/{_q(tag)}", models.TagLimit)
+
+    async def automation(self, automation_id: str) -> models.Automation:
+        return await self._http.one(f"automations/{_id(automation_id)}", models.Automation)
 
     async def automations(self, *, limit: int = PAGE_SIZE) -> list[models.Automation]:
         return await self._http.rows("automations/filter", models.Automation, {}, limit=limit)

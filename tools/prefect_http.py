@@ -1,6 +1,7 @@
 """Requests to Prefect's API: retries, pages, CSRF, and what a failure means. Knows no endpoint."""
 
 import asyncio
+import json
 import re
 import ssl
 import uuid
@@ -89,6 +90,22 @@ class PrefectHttp:
                 break
         return rows
 
+    async def first_rows(
+        self, path: str, model: type[Row], body: Json, *, limit: int, max_bytes: int
+    ) -> tuple[list[Row], bool]:
+        """One page, of which no more than `max_bytes` is read; the second value: were rows left out by that?
+
+        A row with a user's text, such as a log line or a state's message, may hold a megabyte.
+        """
+        size = min(limit, self._page_size)
+        response = await self._send("POST", path, {**body, "limit": size}, max_bytes=max_bytes)
+        if 0 < (allowed := _allowed_page_size(response)) < size:
+            self._page_size = allowed
+            return await self.first_rows(path, model, body, limit=allowed, max_bytes=max_bytes)
+        whole = _whole_rows(self._raise_for_status(response).text)
+        is_cut = len(response.content) >= max_bytes
+        return cast(list[Row], self._valid(whole, TypeAdapter(list[model]))), is_cut  # type: ignore[valid-type]
+
     async def checked(
         self, method: str, path: str, body: Json | None = None, *, repeatable: bool = True
     ) -> httpx.Response:
@@ -103,21 +120,21 @@ class PrefectHttp:
         )
 
     async def _send(
-        self, method: str, path: str, body: Json | None = None, *, repeatable: bool = True
+        self, method: str, path: str, body: Json | None = None, *, repeatable: bool = True, max_bytes: int = 0
     ) -> httpx.Response:
-        response = await self._repeated(method, path, body, repeatable=repeatable)
+        response = await self._repeated(method, path, body, repeatable=repeatable, max_bytes=max_bytes)
         if response.status_code == httpx.codes.FORBIDDEN and _CSRF.search(response.text):
             await self._fetch_csrf_token()
-            response = await self._repeated(method, path, body, repeatable=repeatable)
+            response = await self._repeated(method, path, body, repeatable=repeatable, max_bytes=max_bytes)
         return response
 
     async def _repeated(
-        self, method: str, path: str, body: Json | None, *, repeatable: bool
+        self, method: str, path: str, body: Json | None, *, repeatable: bool, max_bytes: int
     ) -> httpx.Response:
         failures = 0
         for attempt in range(1, MAX_ATTEMPTS + 1):
             try:
-                response = await self._once(method, path, body)
+                response = await self._once(method, path, body, max_bytes)
             except RETRIED_FAILURES as error:
                 failures += 1
                 if not repeatable or failures >= MAX_FAILURES:
@@ -129,14 +146,17 @@ class PrefectHttp:
             await asyncio.sleep(pause)
         return response
 
-    async def _once(self, method: str, path: str, body: Json | None) -> httpx.Response:
+    async def _once(self, method: str, path: str, body: Json | None, max_bytes: int) -> httpx.Response:
         self.connected()
         assert self._http is not None
         headers = {"Prefect-Csrf-Client": self._csrf_client, "Prefect-Csrf-Token": self._csrf_token}
+        request = self._http.build_request(
+            method, path, json=body, headers=headers if self._csrf_token else None
+        )
         try:
-            return await self._http.request(
-                method, path, json=body, headers=headers if self._csrf_token else None
-            )
+            if max_bytes:
+                return await _beginning(self._http, request, max_bytes)
+            return await self._http.send(request)
         except RETRIED_FAILURES:
             raise
         except httpx.HTTPError as error:
@@ -166,8 +186,11 @@ class PrefectHttp:
         return cast(list[Row], self._validated(response, TypeAdapter(list[model])))  # type: ignore[valid-type]
 
     def _validated(self, response: httpx.Response, shape: TypeAdapter[Any]) -> Any:
+        return self._valid(response.content, shape)
+
+    def _valid(self, content: bytes | str, shape: TypeAdapter[Any]) -> Any:
         try:
-            return shape.validate_json(response.content)
+            return shape.validate_json(content)
         except ValidationError:
             raise not_prefect(self.connected().address) from None
 
@@ -190,6 +213,34 @@ def _http_client(connection: PrefectConnection) -> httpx.AsyncClient:
         # A proxy for the world outside does not lead to this machine.
         trust_env=urlsplit(connection.api_url).hostname not in LOOPBACK,
     )
+
+
+async def _beginning(http: httpx.AsyncClient, request: httpx.Request, max_bytes: int) -> httpx.Response:
+    """The response with at most `max_bytes` of its body; the rest is not waited for."""
+    response = await http.send(request, stream=True)
+    try:
+        content = bytearray()
+        async for part in response.aiter_bytes():
+            content += part
+            if len(content) >= max_bytes:
+                break
+    finally:
+        await response.aclose()
+    retry = {name: value for name, value in response.headers.items() if name == "retry-after"}
+    return httpx.Response(response.status_code, headers=retry, content=bytes(content[:max_bytes]))
+
+
+def _whole_rows(text: str) -> str:
+    """A JSON list that ends anywhere, without the row that is not complete."""
+    decoder = json.JSONDecoder()
+    end = position = text.find("[") + 1
+    while position and position < len(text):
+        try:
+            _row, end = decoder.raw_decode(text, position)
+        except ValueError:
+            break
+        position = end + 1
+    return f"{text[:end]}]"
 
 
 def _tls(connection: PrefectConnection) -> ssl.SSLContext | bool:

@@ -14,6 +14,18 @@ class Fact(BaseModel):
     value: str
 
 
+class Affected(BaseModel):
+    """One thing that a proposal changes, as the rules of a policy see it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    deployment: str = ""
+    """`flow/deployment`; empty where none is involved."""
+    tags: tuple[str, ...] = ()
+    """The deployment's own."""
+    work_pool: str = ""
+
+
 class Proposal(BaseModel):
     """A change that nobody has confirmed yet; everything in it is resolved and exact."""
 
@@ -33,8 +45,12 @@ class Proposal(BaseModel):
     """All that performing it needs: ids and values, nothing left to look up by name."""
     fingerprint: str = ""
     """A hash of the live state that the proposal rests on; another one at the click refuses it."""
+    affected: tuple[Affected, ...] = ()
+    """All that it touches in the workspace; empty for the knowledge base."""
     dangerous: bool = False
     """It overrides a safeguard."""
+    editable: bool = False
+    """Its parameters can be changed before it is confirmed."""
 
 
 class Link(BaseModel):

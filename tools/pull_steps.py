@@ -16,7 +16,8 @@ _BUCKETS = {
 def code_source(deployment: Deployment) -> list[str]:
     """What happens in the run's process before the flow is loaded, one sentence a step, in order."""
     if deployment.pull_steps:
-        return [_step(name, inputs) for step in deployment.pull_steps for name, inputs in step.items()]
+        steps = [pair for step in deployment.pull_steps for pair in step.items()]
+        return [step_in_words(name, inputs) for name, inputs in steps]
     if deployment.storage_document_id:
         return [f"A storage block (old style, id {deployment.storage_document_id}) is downloaded."]
     if deployment.path:
@@ -24,7 +25,8 @@ def code_source(deployment: Deployment) -> list[str]:
     return ["Nothing is fetched: the code must already be where the run starts."]
 
 
-def _step(name: str, inputs: Any) -> str:
+def step_in_words(name: str, inputs: Any) -> str:
+    """One sentence that says what a pull step does."""
     given: Mapping[str, Any] = inputs if isinstance(inputs, Mapping) else {}
     match name.rpartition(".")[2]:
         case "git_clone":

@@ -9,7 +9,7 @@ import asyncio
 import difflib
 import re
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -18,6 +18,7 @@ from tools.errors import Ambiguous, NotFound
 from tools.links import PageLink, parse_link
 from tools.models import Deployment, FlowRun, WorkPool, iso
 from tools.prefect_client import Filters, PrefectClient
+from tools.run_rows import deployment_names
 
 MAX_CHOICES = 8
 # Candidates looked at; more than a person could choose from anyway.
@@ -44,14 +45,18 @@ async def find_deployment(prefect: PrefectClient, text: str) -> NamedDeployment:
     text = _cleaned(text, "a deployment", "flow/deployment")
     link = _own_link(prefect, text)
     if link and link.kind == "flow":
-        named = await _named(prefect, await prefect.deployments({"flows": {"id": {"any_": [link.key]}}}))
+        named = await named_deployments(
+            prefect, await prefect.deployments({"flows": {"id": {"any_": [link.key]}}})
+        )
         return _only(named, text, "deployment", lambda item: item.full_name)
     if deployment_id := _id_of(link, text, "deployment"):
-        return (await _named(prefect, [await prefect.deployment(deployment_id)]))[0]
-    named = await _named(prefect, await _deployment_candidates(prefect, text))
+        return (await named_deployments(prefect, [await prefect.deployment(deployment_id)]))[0]
+    named = await named_deployments(prefect, await _deployment_candidates(prefect, text))
     best = _best(named, text, lambda item: (item.full_name, item.deployment.name, item.flow))
     if not best:
-        known = await _named(prefect, await prefect.deployments(limit=MAX_CANDIDATES, sort="UPDATED_DESC"))
+        known = await named_deployments(
+            prefect, await prefect.deployments(limit=MAX_CANDIDATES, sort="UPDATED_DESC")
+        )
         best = [item for item in known if _all_words_in(text, item.full_name)]
         _none_unless(best, text, "deployment", [item.full_name for item in known])
     return _only(best, text, "deployment", lambda item: item.full_name)
@@ -71,7 +76,17 @@ async def _deployment_candidates(prefect: PrefectClient, text: str) -> list[Depl
     return list({row.id: row for page in pages for row in page}.values())
 
 
-async def _named(prefect: PrefectClient, rows: Sequence[Deployment]) -> list[NamedDeployment]:
+async def deployments_by_id(prefect: PrefectClient, ids: Iterable[str]) -> list[NamedDeployment]:
+    """Those that there are; a deleted deployment is missing, and an empty id is passed over."""
+    wanted = sorted({id_ for id_ in ids if id_})
+    if not wanted:
+        return []
+    rows = await prefect.deployments({"deployments": {"id": {"any_": wanted}}}, limit=len(wanted))
+    return await named_deployments(prefect, rows)
+
+
+async def named_deployments(prefect: PrefectClient, rows: Sequence[Deployment]) -> list[NamedDeployment]:
+    """With their flows' names, in the given order."""
     flows = await prefect.flow_names([row.flow_id for row in rows])
     return [NamedDeployment(row, flows.get(row.flow_id, "?")) for row in rows]
 
@@ -83,7 +98,12 @@ async def find_work_pool(prefect: PrefectClient, text: str) -> WorkPool:
     if link and link.kind != "work pool":
         raise _wrong_kind(link, "work pool")
     name = link.key if link else text
-    pools = await prefect.work_pools(limit=MAX_CANDIDATES)
+    pages = await asyncio.gather(
+        prefect.work_pools({"work_pools": {"name": {"any_": [name]}}}, limit=1),
+        prefect.work_pools(limit=MAX_CANDIDATES),
+    )
+    # The exact name is asked for as well, as it may not be among the first.
+    pools = list({pool.id: pool for page in pages for pool in page}.values())
     best = _best(pools, name, lambda pool: (pool.name,))
     best = best or [pool for pool in pools if pool.id == name.lower()]
     _none_unless(best, name, "work pool", [pool.name for pool in pools])
@@ -100,12 +120,15 @@ async def find_flow_run(prefect: PrefectClient, text: str) -> FlowRun:
     if not best:
         recent = await prefect.flow_runs(limit=MAX_CANDIDATES)
         _none_unless(best, text, "flow run", [run.name for run in recent])
-    return _only(best, text, "flow run", _run_choice)
+    owners = await deployment_names(prefect, [run.deployment_id for run in best]) if len(best) > 1 else {}
+    return _only(best, text, "flow run", lambda run: _run_choice(run, owners.get(run.deployment_id, "")))
 
 
-def _run_choice(run: FlowRun) -> str:
+def _run_choice(run: FlowRun, deployment: str) -> str:
     when = run.start_time or run.expected_start_time
-    return f"{run.name} ({run.state.name}, {iso(when) if when else 'no time'}, id {run.id})"
+    told = [f"of {deployment}"] if deployment else []
+    told += [run.state.name, iso(when) if when else "no time", f"id {run.id}"]
+    return f"{run.name} ({', '.join(told)})"
 
 
 def _cleaned(text: str, what: str, how: str) -> str:

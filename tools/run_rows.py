@@ -1,12 +1,13 @@
 """Flow runs as rows for reading: every fact that a person would otherwise have to look up beside it."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from tools.lateness import due_time, late_seconds
+from tools.links import Links
 from tools.models import FlowRun, Moment
 from tools.prefect_client import PrefectClient
 from tools.redact import redact
@@ -48,7 +49,7 @@ async def run_rows(prefect: PrefectClient, runs: Sequence[FlowRun], now: datetim
         prefect.flow_names([run.flow_id for run in runs]),
         deployment_names(prefect, [run.deployment_id for run in runs]),
     )
-    return [_row(prefect, run, flows, deployments, now) for run in runs]
+    return [run_row(prefect.links, run, flows, deployments, now) for run in runs]
 
 
 async def deployment_names(prefect: PrefectClient, deployment_ids: Iterable[str]) -> dict[str, str]:
@@ -61,13 +62,14 @@ async def deployment_names(prefect: PrefectClient, deployment_ids: Iterable[str]
     return {row.id: f"{flows.get(row.flow_id, '?')}/{row.name}" for row in rows}
 
 
-def _row(
-    prefect: PrefectClient, run: FlowRun, flows: dict[str, str], deployments: dict[str, str], now: datetime
+def run_row(
+    links: Links, run: FlowRun, flows: Mapping[str, str], deployments: Mapping[str, str], now: datetime
 ) -> RunRow:
+    """`flows` and `deployments` are names by id."""
     return RunRow(
         name=run.name,
         id=run.id,
-        url=prefect.links.flow_run(run.id),
+        url=links.flow_run(run.id),
         flow=flows.get(run.flow_id, "deleted flow"),
         deployment=deployments.get(run.deployment_id, "deleted deployment") if run.deployment_id else None,
         state=run.state.name,
@@ -77,13 +79,13 @@ def _row(
         late_seconds=late_seconds(run, now) or None,
         started=run.start_time,
         ended=run.end_time,
-        run_seconds=round(_run_seconds(run, now), 1) or None,
+        run_seconds=round(run_seconds(run, now), 1) or None,
         work_pool=run.work_pool_name or None,
         work_queue=run.work_queue_name or None,
     )
 
 
-def _run_seconds(run: FlowRun, now: datetime) -> float:
+def run_seconds(run: FlowRun, now: datetime) -> float:
     """The server adds the time in Running only when the state changes, so a running run shows 0."""
     if run.state.type == "RUNNING" and run.state.timestamp:
         return run.total_run_time + (now - run.state.timestamp).total_seconds()

@@ -9,11 +9,11 @@ _KINDS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ("token", r"token(?!s|iz)|(?:^|[_.-])pat$"),
         (
             "key",
-            r"(?:api|access|secret|private|account|signing|encryption|shared|master|auth|fernet|ssh|license)"
-            r"[_.-]?key",
+            r"(?:api|access|secret|private|account|signing|encryption|shared|master|auth|fernet|ssh|license|app"
+            r"|application|client|consumer|deploy|hmac|jwt|webhook)[_.-]?key",
         ),
         ("secret", r"secret(?!s)|auth[_-]?string"),
-        ("credential", r"credential|(?:^|[_.-])creds?$|authorization(?!s)"),
+        ("credential", r"credential|(?:^|[_.-])creds?$|authorization(?!s)|[_.-]auth$"),
         ("connection string", r"connection[_-]?string|conn[_-]?str"),
     )
 )
@@ -55,13 +55,16 @@ def kind_of_name(name: str) -> str:
 
 # What may stand in a secret's place and is none: templates, shell variables, addresses of vaults, masks.
 _REFERENCE = re.compile(
-    r"\{\{.*|\{[A-Za-z_][\w.]*\}|\$\{.*|\$[A-Za-z_(]\w*.*|%\(?\w+\)?s?|<[^>]*>?|SecretStr\(.*|\[secret.*"
+    r"\{\{.*|\{[A-Za-z_][\w.]*\}|\$\{.*|\$[A-Za-z_(]\w*.*|%\(?\w+\)?s?|<[^>]*>?|Secret(?:Str|Bytes)?\(.*|\[secret.*"
     r"|\[?(?:redacted|hidden|masked|filtered)\]?|[*x•.…]+|[A-Za-z]{2,6}[-_](?:\.\.\.|…)"
     r"|(?:vault|op|ssm|awssm|gcpsm|keyring)://.*|arn:aws:.*|projects/.+/secrets/.*",
     re.IGNORECASE | re.DOTALL,
 )
 _SCHEME = re.compile(r"^(?:Bearer|Basic|Token)\s+", re.IGNORECASE)
-_NO_VALUE = re.compile(r"none|null|nil|true|false", re.IGNORECASE)
+# The last one begins a block in YAML.
+_NO_VALUE = re.compile(r"none|null|nil|true|false|[|>][+-]?", re.IGNORECASE)
+_FILE = re.compile(r"(?:~|/|[A-Z]:\\)[\w./\\-]*\.\w{1,10}|~/[\w./-]+")
+
 _WORDS = re.compile(r"[A-Za-z]+(?:[_-][A-Za-z]+)*")
 _PLACEHOLDER = frozenset(["your", "my", "placeholder", "example", "here", "dummy", "sample", "some"])
 _GENERIC = frozenset(["password", "passwd", "pass", "pwd", "token", "secret", "key", "credentials"])
@@ -70,6 +73,8 @@ _GENERIC = frozenset(["password", "passwd", "pass", "pwd", "token", "secret", "k
 def is_harmless(value: str, kind: str) -> bool:
     """Whether what stands in the place of a secret of that kind is none."""
     bare = _SCHEME.sub("", value.strip())
+    if kind == "credential" and _FILE.fullmatch(bare):
+        return True
     if not bare or _NO_VALUE.fullmatch(bare) or _REFERENCE.fullmatch(bare) or _is_placeholder(bare, kind):
         return True
     if _is_example_login(bare):
@@ -105,6 +110,11 @@ _WORD = re.compile(
     r"|has|for|from|in|to|and|or|of|the|a|yes|no|on|off|self|await|lambda",
     re.IGNORECASE,
 )
+
+
+def is_working_folder(name: str, value: str) -> bool:
+    """`PWD=/srv/app`, as every shell has it; in a connection string PWD is a password."""
+    return name in ("PWD", "OLDPWD") and value.startswith(("/", "~"))
 
 
 def is_code(value: str) -> bool:

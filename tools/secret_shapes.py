@@ -70,7 +70,10 @@ SHAPES: tuple[Shape, ...] = (
     _shape("Linear key", "lin_api_", r"lin_api_[A-Za-z0-9]{20,}"),
     _shape("Shopify token", "shp", r"shp(?:at|ca|pa|ss)_[0-9a-fA-F]{20,}"),
     _shape("Sentry token", "sntry", r"sntry[su]_[\w+/=-]{20,}"),
-    _shape("Telegram token", ":AA", r"\d{8,10}:AA[\w-]{33}(?![\w-])"),
+    _shape("Telegram token", ":AA", r"(?:bot)?\d{8,10}:AA[\w-]{33}(?![\w-])"),
+    # "-----BEGIN" in Base64, as in a kubeconfig; what goes on with " CERTIFICATE" is public.
+    _shape("private key", "LS0tLS1CRUdJTi", r"LS0tLS1CRUdJTi(?!BDRVJU)[A-Za-z0-9+/=]{16,}"),
+    _shape("Teams webhook", "/webhookb2/", r"https://[\w.-]+/webhookb2/[^\s\"'<>]{20,}"),
     _shape("age key", "AGE-SECRET-KEY-1", r"AGE-SECRET-KEY-1[0-9A-Z]{20,}"),
     _shape("Azure secret", "8Q~", r"[\w~.-]{3}8Q~[\w~.-]{31,34}"),
 )
@@ -109,7 +112,7 @@ AFTER_PREFIX: tuple[Shape, ...] = (
     _after(
         "signature",
         "=",
-        r"[?&;](?:sig|signature|X-Amz-(?:Signature|Credential|Security-Token))=",
+        r"[?&;](?:sig|signature|X-(?:Amz|Goog)-(?:Signature|Credential|Security-Token))=",
         r"[^\s&\"'<>]{8,}",
     ),
     _after("key", "=", r"[?&](?:key|code|auth)=", r"[\w.~+/%-]{16,}"),
@@ -117,10 +120,66 @@ AFTER_PREFIX: tuple[Shape, ...] = (
         "password", "curl", r"\bcurl\b[^\n]{0,200}?\s(?:-u|--user)[\s=][\"']?[^\s:\"']{1,100}:", r"[^\s\"']+"
     ),
     _after("password", "sshpass", r"\bsshpass\s+-p\s*[\"']?", r"[^\s\"']+"),
+    _after("password", "login", r"\blogin\b[^\n]{0,80}?\s-p[\s=][\"']?", r"[^\s\"']+"),
+    _after("password", "mysql", r"\bmysql\w*[^\n]{0,80}?\s-p(?=\S)", r"[^\s\"']+", ignore_case=False),
+    _after("password", "redis-cli", r"\bredis-cli\b[^\n]{0,80}?\s(?:-a|--pass)\s+", r"[^\s\"']+"),
+    _after("password", "jdbc:oracle", r"\bjdbc:oracle:\w+:[^\s/@]{1,100}/", r"[^\s@]+(?=@)"),
+    _after("password", "pwd={", r"\bPWD=\{", r"(?=[^}\n]*\d)[^}\n]+(?=\})"),
+    _after(
+        "password",
+        "auth",
+        r"\b(?:auth\s{0,3}=\s{0,3}|\w{0,20}BasicAuth)\(\s{0,3}b?[\"'][^\"'\n]{0,100}[\"'],\s{0,3}b?[\"']",
+        r"[^\"'\n]+",
+    ),
+    _after("secret", "secret", r"\bSecret(?:Str|Bytes)\(b?[\"']", r"[^\"'\n]+"),
+    # In a sentence only what looks like nothing else: letters and digits, or in quotes.
+    _after(
+        "password",
+        "password",
+        r"[pP]assword(?<!\w[pP]assword)\s{1,3}(?:is\s{1,3}|was\s{1,3})?[\"']?",
+        r"(?=[^\s\"']{0,60}\d)(?=[^\s\"']{0,60}[A-Za-z])[^\s\"',;.:=()/-]{8,}",
+        ignore_case=False,
+    ),
+    _after(
+        "token",
+        "token",
+        r"[tT]oken(?<!\w[tT]oken)\s{1,3}[\"']",
+        r"(?=[^\s\"']{0,60}\d)[^\s\"']{8,}(?=[\"'])",
+        ignore_case=False,
+    ),
+)
+
+_LINE = r"[^\S\n]{0,40}"
+
+
+def _place(hint: str, pattern: str) -> Shape:
+    return Shape("", hint, re.compile(pattern, re.IGNORECASE | re.MULTILINE))
+
+
+# A name and its value in other forms than `name = value`; groups `name` and `value`.
+PLACES: tuple[Shape, ...] = (
+    _place("</", r"<(?P<name>[\w:.-]{1,80})>(?P<value>[^<>\n]{1,500})</"),
+    _place(
+        "value",
+        r"(?<![\w-])(?:name|key)\\{0,3}[\"']?\s{0,3}[:=]\s{0,3}\\{0,3}[\"']?(?P<name>[\w.-]{1,80})\\{0,3}[\"']?"
+        r"[\s,]{1,40}\\{0,3}[\"']?value\\{0,3}[\"']?\s{0,3}[:=]\s{0,3}\\{0,3}[\"']?(?P<value>[^\s\"'<>\\,}]{1,500})",
+    ),
+    # A block of YAML below its key.
+    _place(
+        "\n",
+        rf"^(?P<indent>{_LINE})(?:-[ ])?(?P<name>[\w.-]{{1,80}})[\"']?:{_LINE}[|>][+-]?[^\S\n]*\n"
+        r"(?P=indent)[^\S\n]{1,40}(?P<value>\S[^\n]*(?:\n(?P=indent)[^\S\n]{1,40}\S[^\n]*)*)",
+    ),
+    # What pydantic says of a value that is not valid.
+    _place(
+        "input_value=",
+        r"^(?P<name>[\w.-]{1,80})\n[^\n]{0,400}?\binput_value=[\"']?(?P<value>[^\n]{1,500}?)[\"']?"
+        r"(?=, input_type)",
+    ),
 )
 
 # The password runs to the last @ before the path, as an unquoted one may hold an @.
 URL_CREDENTIALS = re.compile(
-    r"(?P<scheme>(?<![A-Za-z0-9+.-])[A-Za-z][A-Za-z0-9+.-]{1,30}://)(?P<user>[^\s:/@\"'<>,;`(){}]{0,200})"
+    r"://(?<=[A-Za-z0-9]://)(?P<user>[^\s:/@\"'<>,;`(){}]{0,200})"
     r"(?P<colon>:?)(?P<password>[^\s/\"'<>,;`]{0,400})@(?=[\w\[{$])"
 )

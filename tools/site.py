@@ -27,6 +27,7 @@ IMAGE_BY_WORKER = (
 )
 # Types whose runs are containers that the worker gives a default image.
 DEFAULT_IMAGE_TYPES = frozenset({"docker", "kubernetes", "ecs"})
+PAUSED = "The deployment is paused: its schedules make no runs (one started by hand does run)."
 
 Starter = Literal["worker", "serve process", "nobody", "impossible"]
 
@@ -70,6 +71,15 @@ async def load_site(prefect: PrefectClient, pool_name: str, queue_name: str) -> 
     return Site(pool, queue, workers, now)
 
 
+def in_short_words(site: Site) -> str:
+    """`work pool k8s (kubernetes), queue default; workers online: box-7`."""
+    if site.pool is None or site.kind is None:
+        return "no work pool"
+    queue = f", queue {site.queue.name}" if site.queue else ""
+    online = f"; workers online: {', '.join(site.online) or 'none'}" if site.kind.needs == "worker" else ""
+    return f"work pool {site.pool.name} ({site.pool.type}){queue}{online}"
+
+
 def starter(site: Site, deployment: Deployment | None, run: FlowRun | None) -> Starter:
     if site.kind:
         return site.kind.needs
@@ -85,15 +95,26 @@ def _polled_lately(deployment: Deployment, now: datetime) -> bool:
 
 
 def all_problems(site: Site, deployment: Deployment | None, starter: Starter) -> str:
+    problems = [start_problems(site, deployment, starter)]
+    if deployment and deployment.paused:
+        problems.append(PAUSED)
+    return " ".join(problem for problem in problems if problem)
+
+
+def start_warning(site: Site, deployment: Deployment, starter: Starter) -> str:
+    """For a card: whether a run that is started by hand would get going, and that the schedules make none."""
+    problems = start_problems(site, deployment, starter)
+    said = f"As it is now the run would not start properly. {problems}" if problems else ""
+    return " ".join(part for part in (said, PAUSED if deployment.paused else "") if part)
+
+
+def start_problems(site: Site, deployment: Deployment | None, starter: Starter) -> str:
+    """What keeps a run from starting, by whomever it was made; empty when nothing does."""
     problems = [site.problem]
     if starter == "impossible" and site.pool is None:
         problems.append(
             "It has no work pool, and no serve process has asked for its runs within the last minute, so its "
             "runs wait for ever. Start `flow.serve()` again, or deploy it to a work pool with a worker."
-        )
-    if deployment and deployment.paused:
-        problems.append(
-            "The deployment is paused: its schedules make no runs (one started by hand does run)."
         )
     if deployment and not deployment.entrypoint:
         problems.append("It has no entrypoint, so a run crashes when the flow is to be loaded.")

@@ -156,8 +156,7 @@ class Toolbox:
         action = self.tools[proposal.action].action
         if action is None:
             raise LookupError(f"{proposal.action} is carried out by its caller")
-        receipt = await action.perform(proposal, key=key, actor=actor)
-        return receipt.model_copy(update={"text": redact(receipt.text)})
+        return _masked(await action.perform(proposal, key=key, actor=actor))
 
     def _unknown(self, name: str) -> ToolFailure:
         near = difflib.get_close_matches(name, self.tools, n=3)
@@ -230,12 +229,7 @@ async def _run(tool: Tool, given: dict[str, Any], checked: BaseModel, max_chars:
 
 
 def _proposed(tool: Tool, given: dict[str, Any], proposal: Proposal) -> ToolOutcome:
-    shown = proposal.model_copy(
-        update={
-            "title": redact(proposal.title),
-            "facts": tuple(Fact(label=f.label, value=redact(f.value)) for f in proposal.facts),
-        }
-    )
+    shown = _masked_proposal(proposal)
     data = {**shown.model_dump(mode="json", include={"action", "title", "target", "facts"}), "note": WAITING}
     return ToolOutcome(
         ok=True,
@@ -248,9 +242,22 @@ def _proposed(tool: Tool, given: dict[str, Any], proposal: Proposal) -> ToolOutc
     )
 
 
+def _masked_proposal(proposal: Proposal) -> Proposal:
+    """The same without known secrets in what people see; the arguments stay exact."""
+    facts = tuple(Fact(label=fact.label, value=redact(fact.value)) for fact in proposal.facts)
+    return proposal.model_copy(update={"title": redact(proposal.title), "facts": facts})
+
+
+def _masked(receipt: Receipt) -> Receipt:
+    details = tuple(each.model_copy(update={"text": redact(each.text)}) for each in receipt.details)
+    undo = _masked_proposal(receipt.undo) if receipt.undo else None
+    return receipt.model_copy(update={"text": redact(receipt.text), "details": details, "undo": undo})
+
+
 def _failure(error: ExpectedError) -> ToolFailure:
     choices = error.choices if isinstance(error, Ambiguous) else ()
-    return ToolFailure(error.code, redact(error.message), redact(error.fix), choices)
+    shown = tuple(redact(choice) for choice in choices)
+    return ToolFailure(error.code, redact(error.message), redact(error.fix), shown)
 
 
 def _failed(name: str, given: dict[str, Any], failure: ToolFailure) -> ToolOutcome:

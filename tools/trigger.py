@@ -1,30 +1,32 @@
 """Starting a run: everything is resolved and checked before a person is asked."""
 
-import hashlib
-import json
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field
 
 from knowledge.errors import BadInput
-from tools.errors import Changed
+from tools.affected import by_deployment
+from tools.fingerprint import check_unchanged, fingerprint
 from tools.job_variables import pool_schema
 from tools.lateness import utc_now
-from tools.models import Deployment, FlowRun, iso
+from tools.models import Deployment, FlowRun
+from tools.parameter_facts import in_short, parameter_facts
+from tools.parameter_form import ParameterForm, parameter_form
 from tools.parameters import check_job_variables, check_parameters, parse_typed
 from tools.prefect_client import PrefectClient
 from tools.proposal import Fact, Proposal, Receipt
 from tools.redact import redact_data
-from tools.resolve import NamedDeployment, find_deployment
-from tools.run_rows import shorten
-from tools.site import Site, all_problems, load_site, starter
+from tools.rerun import carried_parameters, carried_tags, deployment_of, difference_facts
+from tools.resolve import NamedDeployment, find_deployment, find_flow_run, named_deployments
+from tools.site import Site, in_short_words, load_site, start_warning, starter
+from tools.when import in_zone, parse_when, zone_named
 
 MAX_TAGS = 20
-MAX_VALUE = 300
-# A scheduled time may lie this far back: between asking and proposing a minute passes easily.
-PAST_ALLOWED = timedelta(minutes=2)
+# A run that is due this soon is told as started.
+SOON = timedelta(seconds=30)
 # What a run is made of. Left out: what changes by itself, such as status and last_polled.
 FINGERPRINTED = (
     *("name", "flow_id", "paused", "parameters", "parameter_openapi_schema", "enforce_parameter_schema"),
@@ -41,13 +43,18 @@ class TriggerRun:
 
     async def trigger_run(
         self,
-        deployment: Annotated[str, Field(description="flow/deployment, a part of it, an id, or a link")],
+        deployment: Annotated[str, Field(description="flow/deployment, a part of it, an id, or a link")] = "",
         parameters: Annotated[
             dict[str, Any] | None,
-            Field(description="values by parameter name; the others keep their defaults"),
+            Field(
+                description="values by parameter name; the others keep their defaults, or those of rerun_of"
+            ),
         ] = None,
         scheduled_time: Annotated[
-            str, Field(description="ISO time with zone, such as 2026-11-23T08:00:00+01:00; empty for now")
+            str,
+            Field(
+                description="ISO time with zone, or in time_zone: 8:00, tomorrow 8:00, in 2 h; empty for now"
+            ),
         ] = "",
         run_name: Annotated[str, Field(max_length=200, description="empty for a random one")] = "",
         tags: Annotated[
@@ -56,46 +63,100 @@ class TriggerRun:
         job_variables: Annotated[
             dict[str, Any] | None, Field(description="infrastructure settings for this run only")
         ] = None,
+        rerun_of: Annotated[
+            str,
+            Field(
+                description="instead of deployment: a flow run whose parameters, tags and job variables count"
+            ),
+        ] = "",
+        time_zone: Annotated[
+            str, Field(description="the asker's, as an IANA name such as Europe/Lisbon")
+        ] = "",
     ) -> Proposal:
         """Proposes to start a run of a deployment, now or later. A person has to confirm it on a card.
 
         Parameters are checked against the deployment's schema first; on an error call it again with mended
-        values, or ask the person. Never invent a value that nobody gave.
+        values, or ask the person. Never invent a value that nobody gave. With rerun_of it is a new run like
+        that one, changed by what is given here; to run the same one again use retry_run.
         """
-        found = await find_deployment(self._prefect, deployment)
+        zone = zone_named(time_zone) if time_zone.strip() else None
+        due = parse_when(scheduled_time, zone=zone, now=utc_now()) if scheduled_time.strip() else None
+        found, before = await self._what(deployment, rerun_of)
         row = found.deployment
-        merged = check_parameters(row.parameter_openapi_schema, parameters or {}, row.parameters)
-        due = _due(scheduled_time)
         site = await load_site(self._prefect, row.work_pool_name, row.work_queue_name)
+        # What an older run had was allowed then; only what is new comes out of a chat.
         _check_job_variables(site, job_variables or {})
         request = {
-            "parameters": parameters or {},
+            "parameters": {**(carried_parameters(before, row) if before else {}), **(parameters or {})},
             "scheduled_time": due.isoformat() if due else None,
+            "time_zone": zone.key if zone else "",
             "name": run_name.strip() or None,
-            "tags": list(tags),
-            "job_variables": job_variables or {},
+            "tags": list(dict.fromkeys([*(carried_tags(before, row) if before else ()), *tags])),
+            "job_variables": {**(before.job_variables if before else {}), **(job_variables or {})},
+            "rerun_of": before.id if before else "",
         }
+        return self._proposal(found, before, site, request)
+
+    async def _what(self, deployment: str, rerun_of: str) -> tuple[NamedDeployment, FlowRun | None]:
+        if not rerun_of.strip():
+            if not deployment.strip():
+                raise BadInput(
+                    "Nothing to start was named.", "Name a deployment, or a run to make another of."
+                )
+            return await find_deployment(self._prefect, deployment), None
+        before = await find_flow_run(self._prefect, rerun_of)
+        found = await deployment_of(self._prefect, before)
+        if deployment.strip():
+            named = await find_deployment(self._prefect, deployment)
+            if named.deployment.id != found.deployment.id:
+                raise BadInput(
+                    f"{before.name} is a run of {found.full_name}, not of {named.full_name}.",
+                    "Leave one of the two out.",
+                )
+        return found, before
+
+    def _proposal(
+        self, found: NamedDeployment, before: FlowRun | None, site: Site, request: Mapping[str, Any]
+    ) -> Proposal:
+        row = found.deployment
+        merged = check_parameters(row.parameter_openapi_schema, request["parameters"], row.parameters)
+        when = _when(request)
+        what = f"Start a new run of {found.full_name} like {before.name}" if before else ""
         return Proposal(
             action="trigger_run",
-            title=f"Start a run of {found.full_name}" + (f" at {iso(due)}" if due else ""),
+            title=(what or f"Start a run of {found.full_name}") + (f" at {when}" if when else ""),
             target=found.full_name,
             target_url=self._prefect.links.deployment(row.id),
-            facts=tuple(_facts(found, site, merged, request)),
-            arguments={"deployment_id": row.id, **request},
-            fingerprint=_fingerprint(row),
+            facts=tuple(_facts(found, before, site, merged, request)),
+            arguments={**request, "deployment_id": row.id},
+            fingerprint=fingerprint(_parts(row)),
+            affected=(by_deployment(found),),
+            editable=bool(row.parameter_openapi_schema.get("properties")),
         )
+
+    async def form(self, proposal: Proposal) -> ParameterForm:
+        """The proposal's parameters as a form, by the live schema. Raises NotFound as `revise` does."""
+        row = await self._prefect.deployment(proposal.arguments["deployment_id"])
+        given = proposal.arguments["parameters"]
+        return parameter_form(row.parameter_openapi_schema, defaults=row.parameters, given=given)
+
+    async def revise(self, proposal: Proposal, parameters: Mapping[str, Any]) -> Proposal:
+        """The same proposal with these parameter values in place of its own, checked by the live schema.
+
+        Raises BadInput as `trigger_run` does, NotFound when the deployment or the run it follows is gone.
+        """
+        wanted = proposal.arguments
+        row = await self._prefect.deployment(wanted["deployment_id"])
+        found = (await named_deployments(self._prefect, [row]))[0]
+        before = await self._prefect.flow_run(wanted["rerun_of"]) if wanted["rerun_of"] else None
+        site = await load_site(self._prefect, row.work_pool_name, row.work_queue_name)
+        request = {**wanted, "parameters": dict(parameters)}
+        return self._proposal(found, before, site, request)
 
     async def recheck(self, proposal: Proposal) -> None:
         """Raises Changed, naming what is not as it was; NotFound when the deployment is gone."""
         row = await self._prefect.deployment(proposal.arguments["deployment_id"])
-        before, after = _parts(proposal.fingerprint), _parts(_fingerprint(row))
-        changed = [field for field in after if before.get(field) != after[field]]
-        if changed:
-            what = ", ".join(field.replace("_", " ") for field in changed)
-            raise Changed(
-                f"{proposal.target} has been changed since this card was made: {what}.",
-                "Nothing was started. Ask again to get a card for how it is now.",
-            )
+        check_unchanged(proposal, _parts(row))
 
     async def perform(self, proposal: Proposal, *, key: str, actor: str) -> Receipt:
         """Starts the run; with the same key it never starts a second one, so a failed try may be repeated."""
@@ -111,7 +172,7 @@ class TriggerRun:
             )
         return Receipt(
             ok=True,
-            text=_told(proposal.target, run, created=created),
+            text=_told(proposal, run, created=created),
             url=self._prefect.links.flow_run(run.id),
             flow_run_ids=(run.id,),
         )
@@ -125,84 +186,57 @@ async def typed_parameters(
     return parse_typed(found.deployment.parameter_openapi_schema, words)
 
 
+async def typed_parameters_of_run(
+    prefect: PrefectClient, flow_run: str, words: Mapping[str, str]
+) -> dict[str, Any]:
+    """The same for a run that another is to be made after."""
+    found = await deployment_of(prefect, await find_flow_run(prefect, flow_run))
+    return parse_typed(found.deployment.parameter_openapi_schema, words)
+
+
 def _check_job_variables(site: Site, given: Mapping[str, Any]) -> None:
     if given and site.pool is None:
         raise BadInput("Job variables need a work pool, and this deployment has none.", "Leave them out.")
     check_job_variables(pool_schema(site.pool), given)
 
 
-def _due(text: str) -> datetime | None:
-    if not text.strip():
-        return None
-    try:
-        due = TypeAdapter(datetime).validate_strings(text.strip())
-    except ValidationError:
-        raise BadInput(f"{text[:60]!r} is not a time.", "Write it as 2026-11-23T08:00:00+01:00.") from None
-    if due.tzinfo is None:
-        raise BadInput(f"{text[:60]!r} has no time zone.", "Add it, as in 2026-11-23T08:00:00+01:00 or …Z.")
-    if due < utc_now() - PAST_ALLOWED:
-        raise BadInput(
-            f"{iso(due)} has passed already.", "Give a time to come, or leave it out to start now."
-        )
-    return due
-
-
 def _facts(
-    found: NamedDeployment, site: Site, merged: Mapping[str, Any], request: Mapping[str, Any]
+    found: NamedDeployment,
+    before: FlowRun | None,
+    site: Site,
+    merged: Mapping[str, Any],
+    request: Mapping[str, Any],
 ) -> Iterator[Fact]:
     row = found.deployment
     yield Fact(label="Deployment", value=found.full_name)
-    yield from _parameter_facts(row, merged, request["parameters"])
-    due = request["scheduled_time"]
-    yield Fact(label="When", value=iso(datetime.fromisoformat(due)) if due else "now")
+    if before:
+        yield from difference_facts(before, row, request)
+    yield from parameter_facts(row, merged, request["parameters"])
+    yield Fact(label="When", value=_when(request) or "now")
     if request["name"]:
         yield Fact(label="Run name", value=request["name"])
     if request["tags"]:
         yield Fact(label="Tags", value=", ".join(request["tags"]))
     if request["job_variables"]:
-        yield Fact(label="Job variables", value=_shown(redact_data(request["job_variables"])))
-    yield Fact(label="Runs in", value=_place(site))
-    if problem := all_problems(site, row, starter(site, row, None)):
-        yield Fact(label="Warning", value=f"As it is now the run would not start properly. {problem}")
+        yield Fact(label="Job variables", value=in_short(redact_data(request["job_variables"])))
+    yield Fact(label="Runs in", value=in_short_words(site))
+    if warning := start_warning(site, row, starter(site, row, None)):
+        yield Fact(label="Warning", value=warning)
 
 
-def _parameter_facts(row: Deployment, merged: Mapping[str, Any], given: Mapping[str, Any]) -> Iterator[Fact]:
-    """Every parameter of the run, in the signature's order, also those that nobody gave."""
-    properties = row.parameter_openapi_schema.get("properties", {})
-    ordered = sorted(properties, key=lambda name: properties[name].get("position", 0))
-    values = {name: properties[name].get("default") for name in ordered if "default" in properties[name]}
-    values.update(merged)
-    shown = redact_data({name: values[name] for name in dict.fromkeys([*ordered, *values]) if name in values})
-    for name, value in shown.items():
-        yield Fact(label=f"Parameter {name}", value=_shown(value) + ("" if name in given else " (default)"))
-    if not shown:
-        yield Fact(label="Parameters", value="none")
+def _when(request: Mapping[str, Any]) -> str:
+    """The time that was asked for, in the asker's zone and in UTC; empty for now."""
+    due = request["scheduled_time"]
+    return in_zone(datetime.fromisoformat(due), _zone(request)) if due else ""
 
 
-def _shown(value: Any) -> str:
-    return shorten(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False), MAX_VALUE)
+def _zone(request: Mapping[str, Any]) -> ZoneInfo | None:
+    return zone_named(request["time_zone"]) if request["time_zone"] else None
 
 
-def _place(site: Site) -> str:
-    if site.pool is None or site.kind is None:
-        return "no work pool"
-    queue = f", queue {site.queue.name}" if site.queue else ""
-    online = f"; workers online: {', '.join(site.online) or 'none'}" if site.kind.needs == "worker" else ""
-    return f"work pool {site.pool.name} ({site.pool.type}){queue}{online}"
-
-
-def _fingerprint(row: Deployment) -> str:
-    """`field=hash` by field, so that a refusal can name what has changed."""
+def _parts(row: Deployment) -> dict[str, Any]:
     data = row.model_dump(mode="json", include=set(FINGERPRINTED))
-    return " ".join(f"{field}={_hash(data[field])}" for field in FINGERPRINTED)
-
-
-def _hash(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def _parts(fingerprint: str) -> dict[str, str]:
-    return dict(part.split("=", 1) for part in fingerprint.split())
+    return {field: data[field] for field in FINGERPRINTED}
 
 
 def _body(wanted: Mapping[str, Any], actor: str) -> dict[str, Any]:
@@ -212,10 +246,11 @@ def _body(wanted: Mapping[str, Any], actor: str) -> dict[str, Any]:
     return {**body, "labels": {"slack.user": actor}}
 
 
-def _told(target: str, run: FlowRun, *, created: bool) -> str:
+def _told(proposal: Proposal, run: FlowRun, *, created: bool) -> str:
     if not created:
-        return f"{target} had already been started for this card: run {run.name}."
+        return f"{proposal.target} had already been started for this card: run {run.name}."
     due = run.expected_start_time
-    if due and due > utc_now() + timedelta(seconds=30):
-        return f"Scheduled {target} for {iso(due)} as run {run.name}."
-    return f"Started {target} as run {run.name}."
+    if due and due > utc_now() + SOON:
+        when = in_zone(due, _zone(proposal.arguments))
+        return f"Scheduled {proposal.target} for {when} as run {run.name}."
+    return f"Started {proposal.target} as run {run.name}."

@@ -31,7 +31,7 @@ MAX_QUEUES = 50
 MAX_SAMPLE = 10
 # Overdue runs are counted from this many; a workspace with more has a bigger trouble than the exact figure.
 MAX_OVERDUE = 1000
-LOOK_INSIDE = "Runs are overdue although the pool looks well: describe_work_pool shows its queues."
+LOOK_INSIDE = "Runs are overdue although the pool looks well: one of its queues may be held up."
 
 Overdue = Counter[tuple[str, str]]
 """Overdue runs by pool and queue name."""

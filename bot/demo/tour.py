@@ -30,7 +30,6 @@ DOCS_WITHIN_S = 60.0
 WORKER_WITHIN_S = 60.0
 RUN_WITHIN_S = 120.0
 POLL_S = 1.0
-ENDED = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 
 QUESTIONS = (
     "What is prefect and what does it do?",
@@ -39,8 +38,11 @@ QUESTIONS = (
     "please explain the different options for infrastructure and where the flow code is being run?",
 )
 DEPLOYMENT = "daily-report/analytics"
+FAILING = "load-orders/nightly"
+WITHOUT_WORKER = "export-invoices/on-kubernetes"
 HINTS = (
-    f"Try: What is a work pool?   pools   runs failed   run {DEPLOYMENT} day=2026-11-20 limit=5   help",
+    f"Try: What is a work pool?   pools   why late   why {FAILING}   timeline {DEPLOYMENT}   help",
+    f"     run {DEPLOYMENT} day=2026-11-20 limit=5   pause {FAILING}",
     "Leave with Ctrl-D.",
 )
 
@@ -113,6 +115,8 @@ async def _fetch_docs(app: App) -> None:
         async with asyncio.timeout(DOCS_WITHIN_S):
             await anext(steps)
         async for step in steps:
+            if isinstance(step, BuildReport) and not all(source.ok for source in step.sources):
+                raise Unreachable(in_words(step))
             if isinstance(step, BuildReport) and step.swapped:
                 await asyncio.to_thread(app.library.refresh)
                 _say(f"The documentation is indexed as well. {in_words(step)}")
@@ -128,6 +132,7 @@ class Tour:
     def __init__(self, app: App, terminal: Terminal) -> None:
         self._app = app
         self._terminal = terminal
+        self._has_model = app.model is not None
 
     async def play(self) -> int:
         """Raises when a step does not do what it shows."""
@@ -137,8 +142,11 @@ class Tour:
                 raise ExpectedError(f"There was no cited answer to: {question}", "See the log.")
         await self.worker_online()
         await self._step("pools")
-        await self._explain()
+        await self._worked_out(f"Where does the code of {DEPLOYMENT} run?", "explain_infrastructure")
         await self._trigger()
+        await self._worked_out(f"Why has {WITHOUT_WORKER} not started?", "diagnose_flow_run")
+        await self._failed()
+        await self._worked_out(f"Why did the last run of {FAILING} fail?", "diagnose_flow_run")
         _say("That was the tour. Start `ask-marvin demo` in a terminal to ask for yourself.")
         return 0
 
@@ -159,13 +167,24 @@ class Tour:
         _console.print(f"you › {text}\n", markup=False, style="bold", soft_wrap=True)
         return await self._terminal.answer(text)
 
-    async def _explain(self) -> None:
-        _console.rule(align="left")
-        _console.print(f"explain_infrastructure › {DEPLOYMENT}\n", markup=False, style="bold")
-        outcome = await self._app.toolbox.call("explain_infrastructure", {"deployment": DEPLOYMENT})
-        if outcome.error:
-            raise ExpectedError(outcome.error.message, outcome.error.fix)
-        _console.print(outcome.data["summary"], markup=False, soft_wrap=True)
+    async def _worked_out(self, question: str, tool: str) -> None:
+        """A question about something that is there, answered by a tool."""
+        answer = await self._step(question)
+        if not any(call.ok and (call.name == tool or self._has_model) for call in answer.tool_calls):
+            raise ExpectedError(f"{tool} did not answer: {question}", "See the log.")
+
+    async def _failed(self) -> None:
+        """The run that fails was there first, but its worker takes one after the other."""
+        wanted = {"deployment": FAILING, "states": ["FAILED"]}
+        until = time.monotonic() + RUN_WITHIN_S
+        while time.monotonic() < until:
+            outcome = await self._app.toolbox.call("list_flow_runs", wanted)
+            if outcome.ok and outcome.data["flow_runs"]:
+                return
+            await asyncio.sleep(POLL_S)
+        raise Unreachable(
+            f"{FAILING} did not run within {RUN_WITHIN_S:.0f} s.", "Its worker may be overloaded."
+        )
 
     async def _trigger(self) -> None:
         """Propose a run, confirm its card as the local admin, and follow it to its end."""
@@ -173,27 +192,12 @@ class Tour:
         answer = await self._step(f"run {DEPLOYMENT} day={day} region=us limit=3")
         for card in answer.cards:
             receipt = await self._terminal.decide(card, confirm=True)
-            for run_id in receipt.flow_run_ids if receipt else ():
-                await self._follow(run_id)
+            runs = await self._terminal.follow(card, receipt) if receipt else ()
+            if any(run.state_type != "COMPLETED" for run in runs):
+                raise ExpectedError("The run did not complete.", "See above.")
+            if runs:
                 return
         raise ExpectedError("The run was not started.", "See above.")
-
-    async def _follow(self, run_id: str) -> None:
-        seen, until = "", time.monotonic() + RUN_WITHIN_S
-        while time.monotonic() < until:
-            outcome = await self._app.toolbox.call("describe_flow_run", {"flow_run": run_id})
-            run = outcome.data["run"] if outcome.ok else {}
-            if run and run["state"] != seen:
-                seen = run["state"]
-                _console.print(f"  {run['name']}: {seen}", markup=False)
-            if run.get("state_type") == "COMPLETED":
-                return
-            if run.get("state_type") in ENDED:
-                raise ExpectedError(f"The run ended as {seen}.", run.get("message", ""))
-            await asyncio.sleep(POLL_S)
-        raise Unreachable(
-            f"The run did not end within {RUN_WITHIN_S:.0f} s.", "Its worker may be overloaded."
-        )
 
 
 def _say(*lines: str) -> None:

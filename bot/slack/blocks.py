@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from bot.events import Answer, Citation
+from bot.events import Answer, Citation, Offer
+from bot.slack.incoming import SAY
 from bot.slack.mrkdwn import escape, link, plain_text, sections_of, shorten
 from bot.slack.split import split_markdown
 
@@ -25,6 +26,10 @@ SOURCES = 20
 # Sections carry 3,000 characters each.
 SECTIONS_A_MESSAGE = 3
 BAR_CELLS = 20
+OFFERS = 5
+# Slack's limits for a button.
+LABEL_CHARACTERS = 75
+VALUE_CHARACTERS = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,22 +62,41 @@ def answer_messages(markdown: str, citations: Sequence[Citation] = (), footer: s
     return [*messages, markdown_message(last), extras_message(extras)]
 
 
-def answer_extras(citations: Sequence[Citation] = (), footer: str = "") -> list[Block]:
-    """What stands below an answer: its sources, and where its words come from."""
+def answer_extras(
+    citations: Sequence[Citation] = (), footer: str = "", offers: Sequence[Offer] = ()
+) -> list[Block]:
+    """What stands below an answer: its sources, where its words come from, what may be done next."""
     lines = _source_lines(citations)
     elements = [_mrkdwn(text) for text in _packed(lines)]
     blocks: list[Block] = [{"type": "context", "elements": elements}] if elements else []
-    return [*blocks, *([context(escape(footer))] if footer else [])]
+    return [*blocks, *([context(escape(footer))] if footer else []), *offer_buttons(offers)]
+
+
+def offer_buttons(offers: Sequence[Offer]) -> list[Block]:
+    """One row of buttons that type a command; nothing when there is nothing to offer."""
+    fitting = [offer for offer in offers if len(offer.command) <= VALUE_CHARACTERS][:OFFERS]
+    elements = [
+        {
+            "type": "button",
+            "action_id": f"{SAY}:{number}",
+            "text": {"type": "plain_text", "text": shorten(offer.label, LABEL_CHARACTERS), "emoji": False},
+            "value": offer.command,
+        }
+        for number, offer in enumerate(fitting)
+    ]
+    return [{"type": "actions", "elements": elements}] if elements else []
 
 
 def extras_message(extras: Sequence[Block]) -> Message:
-    texts = [element["text"] for block in extras for element in block["elements"]]
-    return Message(shorten("\n".join(texts), CONTEXT_CHARACTERS), list(extras))
+    texts = [
+        element["text"] for block in extras if block["type"] == "context" for element in block["elements"]
+    ]
+    return Message(shorten("\n".join(texts), CONTEXT_CHARACTERS) or "What next?", list(extras))
 
 
 def fits(markdown: str, extras: Sequence[Block]) -> bool:
     """Whether one message holds both."""
-    below = sum(len(element["text"]) for block in extras for element in block.get("elements", []))
+    below = sum(len(element["text"]) for block in extras for element in block["elements"])
     return len(markdown) <= MARKDOWN_CHARACTERS and len(markdown) + below <= MESSAGE_CHARACTERS
 
 

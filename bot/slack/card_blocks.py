@@ -10,15 +10,25 @@ from datetime import UTC, datetime
 from bot.card_table import Card, CardState
 from bot.performer import KNOWLEDGE
 from bot.slack.blocks import Block, Message, context, mrkdwn_message
-from bot.slack.incoming import CONFIRM, DECLINE
+from bot.slack.follow_blocks import Followed, followed_blocks, icon
+from bot.slack.incoming import CONFIRM, DECLINE, EDIT, card_value
 from bot.slack.mrkdwn import escape, link, shorten
 from bot.slack.receipt_blocks import details_blocks, undo_blocks
 from tools.proposal import Fact, Proposal
 
 # What the buttons say; `Cancel` alone would be misread where cancelling is what the card does.
-BUTTONS = {"cancel_runs": ("Cancel the runs", "Leave them"), "rollback_knowledge": ("Roll back", "Leave it")}
+BUTTONS = {
+    "cancel_runs": ("Cancel the runs", "Leave them"),
+    "retry_run": ("Retry", "Leave it"),
+    "pause_deployment": ("Pause", "Leave it"),
+    "resume_deployment": ("Resume", "Leave it"),
+    "pause_work_pool": ("Pause", "Leave it"),
+    "resume_work_pool": ("Resume", "Leave it"),
+    "rollback_knowledge": ("Roll back", "Leave it"),
+}
 DEFAULT_BUTTONS = ("Confirm", "Cancel")
 OVERRIDING = "Confirm, even if worse"
+EDIT_BUTTON = "Edit parameters…"
 # Stops or holds up something that runs: the button is red.
 DANGEROUS = frozenset({"cancel_runs", "pause_deployment", "pause_work_pool", "set_schedule_active"})
 
@@ -47,6 +57,9 @@ ICONS: dict[CardState, str] = {
     "unclear": "⚠️",
 }
 
+# Where runs are followed: how they get on stands below, and a green tick would be mistaken for that.
+FOLLOWED_HEADING = "☑️ *Confirmed*"
+
 SECTION_CHARACTERS = 2_900
 LABEL_CHARACTERS = 150
 # A value of one short line stands beside its label, any other below it.
@@ -60,8 +73,11 @@ PREFORMATTED_CHARACTERS = 3_000
 _USER = re.compile(r"[UW][A-Z0-9]{2,}")
 
 
-def card_message(card: Card) -> Message:
-    """The card as it stands: with buttons while it is open, with its outcome after that."""
+def card_message(card: Card, followed: Followed | None = None) -> Message:
+    """The card as it stands: with buttons while it is open, with its outcome after that.
+
+    `followed` are the runs that it led to; what has become of them stands below the outcome.
+    """
     title = card.proposal.title
     blocks = [_headline(card)]
     if card.state == "open":
@@ -69,11 +85,13 @@ def card_message(card: Card) -> Message:
     else:
         # How the index stood before it was changed would be taken for how it is now.
         blocks += [] if card.proposal.action in KNOWLEDGE else _facts(card.proposal.facts)
-        told = [_outcome(card), *details_blocks(card.details)]
+        told = [_outcome(card, followed), *details_blocks(card.details)]
         undo = undo_blocks(card.undo, person(card.undo.decided_by)) if card.undo else []
         # What came last is read first.
         blocks += [*undo, *told] if card.undo and card.undo.decided_by else [*told, *undo]
-    return Message(shorten(escape(f"{ICONS[card.state]} {title}"), SECTION_CHARACTERS), blocks)
+        blocks += followed_blocks(followed) if followed else []
+    mark = icon(followed.watch) if followed else ICONS[card.state]
+    return Message(shorten(escape(f"{mark} {title}"), SECTION_CHARACTERS), blocks)
 
 
 def running_message(card: Card, url: str) -> Message:
@@ -83,6 +101,15 @@ def running_message(card: Card, url: str) -> Message:
     look = f" {link(url, 'See how far it is')}, and try" if url else " Try"
     return mrkdwn_message(
         f"⚙️ {person(card.decided_by)} has been at it{since}: *{title}*.{look} again when it is done."
+    )
+
+
+def changed_message(card: Card) -> Message:
+    """For somebody who pressed a button of a card that says something else by now."""
+    by = f" by {person(card.revised_by)}" if card.revised_by else ""
+    return mrkdwn_message(
+        f"The parameters were changed{by} after this was shown to you, and nothing was done. "
+        "Look at the card again."
     )
 
 
@@ -101,7 +128,8 @@ def _bold(escaped: str) -> str:
 
 
 def _asked(card: Card) -> str:
-    return f"Asked by {person(card.asked_by)} · expires at {clock_time(card.expires_at)}"
+    changed = f" · parameters changed by {person(card.revised_by)}" if card.revised_by else ""
+    return f"Asked by {person(card.asked_by)}{changed} · expires at {clock_time(card.expires_at)}"
 
 
 def clock_time(at: datetime) -> str:
@@ -117,9 +145,12 @@ def person(user: str) -> str:
 
 def _buttons(card: Card) -> Block:
     confirm, decline = _labels(card.proposal)
-    is_red = card.proposal.dangerous or card.proposal.action in DANGEROUS
+    stops = card.proposal.action in DANGEROUS and card.proposal.arguments.get("active") is not True
+    is_red = card.proposal.dangerous or stops
     style = "danger" if is_red else "primary"
-    elements = [_button(CONFIRM, confirm, card.id) | {"style": style}, _button(DECLINE, decline, card.id)]
+    shown = card_value(card.id, card.revision)
+    edit = [_button(EDIT, EDIT_BUTTON, shown)] if card.proposal.editable else []
+    elements = [_button(CONFIRM, confirm, shown) | {"style": style}, *edit, _button(DECLINE, decline, shown)]
     return {"type": "actions", "block_id": f"card:{card.id}", "elements": elements}
 
 
@@ -133,9 +164,10 @@ def _button(action_id: str, label: str, value: str) -> Block:
     return {"type": "button", "action_id": action_id, "text": text, "value": value}
 
 
-def _outcome(card: Card) -> Block:
+def _outcome(card: Card, followed: Followed | None) -> Block:
     by = f" · {person(card.decided_by)}" if card.decided_by else ""
-    lines = [f"{ICONS[card.state]} *{HEADINGS[card.state]}*{by}"]
+    is_followed = followed and card.state == "done"
+    lines = [f"{FOLLOWED_HEADING if is_followed else f'{ICONS[card.state]} *{HEADINGS[card.state]}*'}{by}"]
     if card.outcome:
         lines.append(shorten(escape(card.outcome), 2_000))
     if card.state == "unclear" and card.proposal.action in KNOWLEDGE:

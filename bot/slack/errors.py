@@ -21,6 +21,17 @@ RATE_LIMITED = frozenset({"ratelimited", "rate_limited"})
 # The stream is an ordinary message by now, or is gone.
 STREAM_IS_OVER = frozenset({"message_not_in_streaming_state", "message_not_found"})
 STOPPED = "stopped_by_user"
+# The workspace takes no files from the app, whatever they are.
+NO_UPLOADS = frozenset(
+    {
+        "file_uploads_disabled",
+        "file_uploads_except_images_disabled",
+        "missing_scope",
+        "not_allowed_token_type",
+        "storage_limit_reached",
+        "unknown_method",
+    }
+)
 # What can be said more simply.
 BLOCKS_REFUSED = frozenset(
     {

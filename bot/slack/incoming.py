@@ -14,7 +14,13 @@ from bot.inbox import Delivery
 SPOKEN = (None, "file_share", "thread_broadcast")
 SLACKBOT = "USLACKBOT"
 CONFIRM, DECLINE = "card_confirm", "card_decline"
+# Opens a form, which has to happen within seconds and so never waits in the inbox.
+EDIT = "card_edit"
+# A button that types a command for whoever presses it; its value is the command.
+SAY = "say"
 
+# How a slash command names a person; by the id alone, as in a message, one can be looked up.
+_LABELLED = re.compile(r"<@([A-Z0-9]+)\|[^<>]*>")
 _TOKEN = re.compile(r"<([@#!]?)([^<>|]*)(?:\|([^<>]*))?>")
 
 
@@ -75,35 +81,68 @@ def from_command(body: Mapping[str, Any]) -> Delivery:
             "user_team": team,
             "team": team,
             "channel": body["channel_id"],
-            "text": readable(body.get("text", ""), ""),
+            "text": readable(_LABELLED.sub(r"<@\1>", body.get("text", "")), ""),
             "response_url": body.get("response_url", ""),
         },
     )
 
 
 def from_action(body: Mapping[str, Any]) -> Delivery | None:
-    """A press on one of a card's two buttons; None for any other button."""
-    action = body["actions"][0]
+    """A press on one of a card's two buttons, or on one that types a command; None for any other."""
+    action, where = body["actions"][0], pressed_where(body)
+    team, user = where["team"], where["user"]
+    if str(action.get("action_id", "")).startswith(f"{SAY}:"):
+        return _said_by_button(action, where)
     if action.get("action_id") not in (CONFIRM, DECLINE):
         return None
-    # Org-wide installs send no team.
-    team = (body.get("team") or {}).get("id") or body["user"]["team_id"]
-    card, user = action.get("value", ""), body["user"]["id"]
-    container = body.get("container") or {}
+    card, revision = shown_card(action.get("value", ""))
     return Delivery(
         delivery_key=f"{team}:press:{card}:{user}:{action.get('action_ts', '')}",
         conversation=f"{team}:card:{card}",
         kind="press",
         payload={
-            "user": user,
-            "user_team": body["user"].get("team_id") or team,
-            "team": team,
+            **where,
             "card": card,
+            "revision": revision,
             "confirm": action["action_id"] == CONFIRM,
-            "channel": container.get("channel_id") or (body.get("channel") or {}).get("id", ""),
-            "message_ts": container.get("message_ts", ""),
-            "thread_ts": container.get("thread_ts") or container.get("message_ts", ""),
         },
+    )
+
+
+def pressed_where(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Who pressed a button, and on which message."""
+    # Org-wide installs send no team.
+    team = (body.get("team") or {}).get("id") or body["user"]["team_id"]
+    container = body.get("container") or {}
+    return {
+        "user": body["user"]["id"],
+        "user_team": body["user"].get("team_id") or team,
+        "team": team,
+        "channel": container.get("channel_id") or (body.get("channel") or {}).get("id", ""),
+        "message_ts": container.get("message_ts", ""),
+        "thread_ts": container.get("thread_ts") or container.get("message_ts", ""),
+    }
+
+
+def card_value(card: str, revision: int) -> str:
+    """What a card's button carries: the card, and which revision of it is on the screen."""
+    return f"{card}:{revision}" if revision else card
+
+
+def shown_card(value: str) -> tuple[str, int]:
+    """The card's id and revision out of a button's value."""
+    card, _, revision = value.partition(":")
+    return card, int(revision) if revision.isdecimal() else 0
+
+
+def _said_by_button(action: Mapping[str, Any], where: Mapping[str, Any]) -> Delivery:
+    """As if whoever pressed had typed the button's command in that thread."""
+    team, channel, thread = where["team"], where["channel"], where["thread_ts"]
+    return Delivery(
+        delivery_key=f"{team}:say:{where['user']}:{action.get('action_ts', '')}",
+        conversation=f"{team}:{channel}:{thread}",
+        kind="message",
+        payload={**where, "text": action.get("value", ""), "has_files": False},
     )
 
 

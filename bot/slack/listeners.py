@@ -13,12 +13,14 @@ from slack_bolt.async_app import AsyncAck, AsyncApp, AsyncBoltContext
 from bot.inbox import Delivery, Inbox
 from bot.memory import Memory
 from bot.slack import incoming
+from bot.slack.parameter_edits import ParameterEdits
+from bot.slack.parameter_modal import CALLBACK
 
 COMMAND = "/ask-marvin"
 ANYTHING = re.compile(".*")
 
 
-def register(app: AsyncApp, inbox: Inbox, memory: Memory) -> None:
+def register(app: AsyncApp, inbox: Inbox, memory: Memory, forms: ParameterEdits) -> None:
     """Attach the middleware and the listeners. Nothing that was heard goes unacknowledged."""
 
     async def store(
@@ -32,12 +34,21 @@ def register(app: AsyncApp, inbox: Inbox, memory: Memory) -> None:
     async def acknowledge(ack: AsyncAck) -> None:
         await ack()
 
+    async def edit(ack: AsyncAck, body: dict[str, Any]) -> None:
+        await ack()
+        await forms.open(body)
+
+    async def submit(ack: AsyncAck, body: dict[str, Any]) -> None:
+        await forms.submit(ack, body)
+
     async def heard() -> None:
         """Bolt acknowledges events by itself once some listener matches."""
 
     app.use(store)
     app.command(COMMAND)(acknowledge)
+    app.action(incoming.EDIT)(edit)
     app.action(ANYTHING)(acknowledge)
+    app.view(CALLBACK)(submit)
     app.event(ANYTHING)(heard)
 
 

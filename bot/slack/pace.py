@@ -31,13 +31,14 @@ class Pace:
 
 
 class Workspaces:
-    """What all answers of a workspace share: how many are being written, and whether streams work."""
+    """What all answers of a workspace share: how many are being written, and what it refuses."""
 
     def __init__(self, pace: Pace, clock: Callable[[], float] = time.monotonic) -> None:
         self.pace = pace
         self.clock = clock
         self._live: Counter[str] = Counter()
         self._no_streams: dict[str, float] = {}
+        self._no_uploads: dict[str, float] = {}
 
     @contextmanager
     def writing(self, team: str) -> Iterator[None]:
@@ -56,9 +57,20 @@ class Workspaces:
     def update_every(self, team: str) -> float:
         return max(self.pace.update, self.pace.update_each * self._live[team])
 
+    def spare_updates(self, team: str, seconds: float) -> int:
+        """How many updates fit into that time beside those of the answers being written; 1 at least."""
+        return max(1, int(seconds / self.pace.update_each) - self._live[team])
+
     def may_stream(self, team: str) -> bool:
         return self.clock() >= self._no_streams.get(team, 0.0)
 
     def refuse_streams(self, team: str) -> None:
         """Slack said that it does not offer them there."""
         self._no_streams[team] = self.clock() + LATCH_SECONDS
+
+    def may_upload(self, team: str) -> bool:
+        return self.clock() >= self._no_uploads.get(team, 0.0)
+
+    def refuse_uploads(self, team: str) -> None:
+        """Slack said that it takes no files there."""
+        self._no_uploads[team] = self.clock() + LATCH_SECONDS

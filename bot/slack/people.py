@@ -33,18 +33,18 @@ Facts = Mapping[str, Any]
 class People:
     """Looks people up and remembers them for some minutes.
 
-    `groups` are the ids of the user groups that the policy names; no other group is asked about.
+    `groups` gives the ids of the user groups that the policy names now; no other group is asked about.
     """
 
     def __init__(
         self,
         client: AsyncWebClient,
         *,
-        groups: Collection[str] = (),
+        groups: Callable[[], Collection[str]] = frozenset,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._client = client
-        self._groups = frozenset(groups)
+        self._groups = groups
         self._clock = clock
         self._users: OrderedDict[tuple[str, str], tuple[float, Facts | None]] = OrderedDict()
         self._members: dict[tuple[str, str], tuple[float, frozenset[str]]] = {}
@@ -62,9 +62,10 @@ class People:
             outside = shared or user_team not in ("", team)
             return Person(user, team, is_guest=True, is_external=outside)
         person = _person(facts, user, team, user_team)
-        if person.is_guest or person.is_external or not self._groups:
+        groups = self._groups()
+        if person.is_outsider or not groups:
             return person
-        return _person(facts, user, team, user_team, groups=await self._groups_of(user, team))
+        return _person(facts, user, team, user_team, groups=await self._groups_of(user, team, groups))
 
     async def of(self, payload: Mapping[str, Any]) -> Person:
         """The person behind an inbox item."""
@@ -90,10 +91,10 @@ class People:
             self._users.popitem(last=False)
         return facts
 
-    async def _groups_of(self, user: str, team: str) -> frozenset[str]:
+    async def _groups_of(self, user: str, team: str, groups: Collection[str]) -> frozenset[str]:
         # One at a time: several questions at once would each spend the small allowance.
         async with self._members_lock:
-            members = {group: await self._members_of(group, team) for group in self._groups}
+            members = {group: await self._members_of(group, team) for group in groups}
         return frozenset(group for group, users in members.items() if user in users)
 
     async def _members_of(self, group: str, team: str) -> frozenset[str]:

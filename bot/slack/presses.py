@@ -11,14 +11,16 @@ from bot.cards import CardBook, Press
 from bot.inbox import Item
 from bot.people import Person
 from bot.slack.blocks import Message, plain_message
-from bot.slack.card_blocks import card_message, clock_time, running_message
+from bot.slack.card_blocks import changed_message, clock_time, running_message
 from bot.slack.card_blocks import person as mention
+from bot.slack.card_view import CardView
 from bot.slack.conversation import Conversation, Target, permalink
 from bot.slack.errors import REFUSALS, CannotDeliver, reason
 from bot.slack.pace import Workspaces
 from bot.slack.people import People
 from bot.slack.progress import ProgressMessage
-from bot.slack.targets import direct, target_of
+from bot.slack.targets import target_of
+from bot.slack.whisper import whisper
 from bot.store import now
 
 log = logging.getLogger(__name__)
@@ -33,10 +35,17 @@ class Presses:
     """Handles the presses of one Slack workspace's people, and keeps the messages of cards up to date."""
 
     def __init__(
-        self, client: AsyncWebClient, *, cards: CardBook, people: People, workspaces: Workspaces
+        self,
+        client: AsyncWebClient,
+        *,
+        cards: CardBook,
+        view: CardView,
+        people: People,
+        workspaces: Workspaces,
     ) -> None:
         self._client = client
         self._cards = cards
+        self._view = view
         self._people = people
         self._workspaces = workspaces
 
@@ -45,7 +54,7 @@ class Presses:
         payload = item.payload
         card = await self._cards.get(payload["card"], payload["team"])
         if card is None:
-            await self._whisper(payload, plain_message(GONE))
+            await whisper(self._client, payload, plain_message(GONE))
             return
         person = await self._people.of(payload)
         if payload["confirm"]:
@@ -57,7 +66,7 @@ class Presses:
         """Bring the message that shows a card up to date; a decided card loses its buttons."""
         shown = await self._cards.in_message(card)
         conversation = Conversation(self._client, Target(shown.team, shown.message_channel, shown.asked_by))
-        message = card_message(shown)
+        message = await self._view.message(card)
         try:
             await conversation.patiently(
                 lambda: conversation.update(shown.message_ts, message), repeatable=True
@@ -75,7 +84,9 @@ class Presses:
         )
         try:
             async with progress:
-                press = await self._cards.confirm(card, person, report=progress.report, resumed=resumed)
+                press = await self._cards.confirm(
+                    card, person, report=progress.report, resumed=resumed, seen=_seen(payload)
+                )
         except BaseException:
             await self._show_broken_off(card)
             raise
@@ -93,11 +104,13 @@ class Presses:
 
     async def _show_press(self, press: Press, payload: dict[str, Any], *, painted: bool = False) -> None:
         if press.refusal:
-            await self._whisper(payload, await self._why(press))
-        if painted or press.card.state not in ("open", "running"):
+            await whisper(self._client, payload, await self._why(press, payload))
+        if painted or press.card.state not in ("open", "running") or _is_stale(press, payload):
             await self._rewrite(await self._cards.in_message(press.card), payload)
 
-    async def _why(self, press: Press) -> Message:
+    async def _why(self, press: Press, payload: dict[str, Any]) -> Message:
+        if _is_stale(press, payload):
+            return changed_message(press.card)
         if press.running is None:
             return plain_message(press.refusal)
         return running_message(press.running, await self._link(press.running))
@@ -108,7 +121,7 @@ class Presses:
     async def _rewrite(self, card: Card, payload: dict[str, Any]) -> None:
         """Rewrite the card's message; where Slack refuses, say the same in a new one."""
         conversation = Conversation(self._client, target_of(payload))
-        message = card_message(card)
+        message = await self._view.message(card)
         try:
             await conversation.patiently(
                 lambda: conversation.update(payload["message_ts"], message), repeatable=True
@@ -118,15 +131,12 @@ class Presses:
             ts = await conversation.post(message)
             await self._cards.placed(card.id, channel=conversation.target.channel, ts=ts)
 
-    async def _whisper(self, payload: dict[str, Any], message: Message) -> None:
-        """For one person's eyes, where they pressed; in a direct message where that cannot be."""
-        try:
-            await self._client.chat_postEphemeral(
-                channel=payload["channel"],
-                user=payload["user"],
-                text=message.text,
-                thread_ts=payload["thread_ts"],
-            )
-        except REFUSALS as error:
-            log.info("no ephemeral message (%s); sent directly", reason(error))
-            await Conversation(self._client, await direct(self._client, payload)).post(message)
+
+def _seen(payload: dict[str, Any]) -> int:
+    """The revision on the presser's screen; a press stored by an older version says none."""
+    return int(payload.get("revision", 0))
+
+
+def _is_stale(press: Press, payload: dict[str, Any]) -> bool:
+    """An open card that says something else than the one on the presser's screen."""
+    return press.card.state == "open" and press.card.revision != _seen(payload)

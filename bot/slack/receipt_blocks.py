@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from bot.card_table import Card, CardState
+from bot.performer import KNOWLEDGE
 from bot.slack.blocks import Block, context
 from bot.slack.incoming import CONFIRM
 from bot.slack.mrkdwn import escape, link, shorten
@@ -25,6 +26,15 @@ UNDO_HEADINGS: dict[CardState, str] = {
     "unclear": "⚠️ *It is not known whether it was rolled back*; `status` says what is live",
 }
 TOO_LATE = "This button's time is over; `rollback` still goes back."
+# Of anything else than the knowledge base, the title says what happened: `Resume etl/nightly`.
+UNDO_TITLED: dict[CardState, str] = {
+    "running": "⚙️ *Being taken back*: {}",
+    "done": "↩️ *Taken back*: {}",
+    "failed": "❌ *Not taken back*: {}",
+    "refused": "🚫 *Not taken back*: {}",
+    "unclear": "⚠️ *It is not known whether it was taken back*: {}",
+}
+TOO_LATE_TITLED = "This button's time is over."
 
 
 def details_blocks(details: Sequence[Detail]) -> list[Block]:
@@ -64,25 +74,30 @@ def undo_blocks(undo: Card, by: str) -> list[Block]:
     """The button while it can be pressed, and then what came of it; `by` is who pressed, as mrkdwn."""
     if undo.state == "open":
         return [{"type": "actions", "block_id": f"card:{undo.id}", "elements": [_button(undo)]}]
-    if undo.state not in UNDO_HEADINGS:
-        return [context(TOO_LATE)]
+    is_rollback = undo.proposal.action in KNOWLEDGE
+    headings = UNDO_HEADINGS if is_rollback else UNDO_TITLED
+    if undo.state not in headings:
+        return [context(TOO_LATE if is_rollback else TOO_LATE_TITLED)]
+    heading = headings[undo.state].format(shorten(escape(undo.proposal.title), TITLE_CHARACTERS))
     said = f"\n{shorten(escape(undo.outcome), 2_000)}" if undo.outcome else ""
-    return [_section(f"{UNDO_HEADINGS[undo.state]}{f' · {by}' if by else ''}{said}")]
+    return [_section(f"{heading}{f' · {by}' if by else ''}{said}")]
 
 
 def _button(undo: Card) -> Block:
     """Slack asks back before it sends the press, so one message does for both."""
-    target = undo.proposal.target
+    proposal = undo.proposal
+    is_rollback = proposal.action in KNOWLEDGE
+    title = f"Roll back to {proposal.target}" if is_rollback else proposal.title
     dialog = {
-        "title": _plain(shorten(f"Roll back to {target}?", 100)),
-        "text": _plain(_facts(undo.proposal.facts)),
-        "confirm": _plain("Roll back"),
+        "title": _plain(shorten(f"{title}?", 100)),
+        "text": _plain(_facts(proposal.facts)),
+        "confirm": _plain("Roll back" if is_rollback else "Take it back"),
         "deny": _plain("Leave it"),
     }
     return {
         "type": "button",
         "action_id": CONFIRM,
-        "text": _plain(shorten(f"Roll back to {target}", 75)),
+        "text": _plain(shorten(title, 75)),
         "value": undo.id,
         "confirm": dialog,
     }
@@ -96,7 +111,7 @@ def _facts(facts: Sequence[Fact]) -> str:
         if len(text) + 1 + len(line) > DIALOG_CHARACTERS:
             break
         text = f"{text}\n{line}".strip()
-    return text or "Answers come from the older index then."
+    return text or "It will be as it was before."
 
 
 def _plain(text: str) -> Block:

@@ -9,13 +9,25 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.card_table import Card
-from bot.events import AlreadyRunning, Answer, CardProposed, Done, Event, Status, TextDelta, ToolStarted
+from bot.events import (
+    AlreadyRunning,
+    Answer,
+    CardProposed,
+    Done,
+    Event,
+    PictureDrawn,
+    Status,
+    TextDelta,
+    ToolStarted,
+)
+from bot.pictures import Picture
 from bot.slack.blocks import answer_extras, footer
 from bot.slack.card_blocks import card_message, running_message
 from bot.slack.conversation import Conversation, Target, permalink
 from bot.slack.errors import CONNECTION, CannotDeliver
 from bot.slack.pace import Pace, Workspaces
 from bot.slack.status import StatusLine
+from bot.slack.uploads import show_picture
 from bot.slack.writer import Stopped, Writer
 
 AT_FIRST = "is thinking…"
@@ -87,10 +99,12 @@ class _Rendering:
 
     def __init__(self, conversation: Conversation, workspaces: Workspaces, model: str) -> None:
         self._conversation = conversation
+        self._workspaces = workspaces
         self._clock = workspaces.clock
         self._model = model
         self._status = StatusLine(conversation, workspaces)
         self._writer = Writer(conversation, workspaces)
+        self._pictures: list[Picture] = []
         self._cards: list[Card] = []
         self._running: list[Card] = []
         self._has_text = False
@@ -133,6 +147,8 @@ class _Rendering:
             self._status.wanted = event.text
         elif isinstance(event, ToolStarted):
             self._status.wanted = f"is {event.title[:1].lower()}{event.title[1:]}…"
+        elif isinstance(event, PictureDrawn):
+            self._pictures.append(event.picture)
         elif isinstance(event, CardProposed):
             self._cards.append(event.card)
         elif isinstance(event, AlreadyRunning):
@@ -152,7 +168,11 @@ class _Rendering:
         if not self._has_text:
             self._writer.add(answer.text or ("" if follows else NOTHING_TO_SAY))
         if self._has_text or answer.text or not follows:
-            await self._writer.finish(answer_extras(answer.citations, footer(answer, self._model)))
+            await self._writer.finish(
+                answer_extras(answer.citations, footer(answer, self._model), answer.offers)
+            )
+        for picture in self._pictures:
+            await show_picture(self._conversation, picture, self._workspaces)
         for card in self._running:
             url = await permalink(self._conversation.client, card.message_channel, card.message_ts)
             await self._conversation.post(running_message(card, url))

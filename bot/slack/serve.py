@@ -16,14 +16,18 @@ from bot.app import App, build
 from bot.inbox import Workers
 from bot.schedule import Schedule
 from bot.settings import Settings
+from bot.slack.card_view import CardView
 from bot.slack.errors import CONNECTION, code_of
+from bot.slack.follower import Follower
 from bot.slack.listeners import register
+from bot.slack.parameter_edits import ParameterEdits
 from bot.slack.people import People
 from bot.slack.presses import Presses
 from bot.slack.renderer import SlackRenderer
 from bot.slack.surface import SlackSurface
 from bot.slack.transport import State, connected, listening
 from bot.store import DATABASE_ERRORS
+from bot.watch import Poller
 from knowledge.errors import BadInput, ExpectedError, IndexDamaged, Refused, Unreachable
 
 log = logging.getLogger(__name__)
@@ -50,10 +54,14 @@ async def run(app: App, stop: asyncio.Event) -> None:
     """Connect, work, and wait for `stop`. Raises Refused or Unreachable when Slack does not let it in."""
     client = slack_client(app.settings)
     await _sign_in(client)
-    bolt = _bolt(app, client)
-    people = People(client, groups=app.policy.groups)
+    people = People(client, groups=lambda: app.policy.groups)
     renderer = SlackRenderer(client, model=app.settings.model_name)
-    presses = Presses(client, cards=app.cards, people=people, workspaces=renderer.workspaces)
+    view = CardView(app.cards, app.watches, app.workspaces)
+    presses = Presses(client, cards=app.cards, view=view, people=people, workspaces=renderer.workspaces)
+    forms = ParameterEdits(
+        client, cards=app.cards, edits=app.edits, people=people, presses=presses, prefect=app.workspaces
+    )
+    bolt = _bolt(app, client, forms)
     surface = SlackSurface(
         client,
         agent=app.agent,
@@ -62,6 +70,16 @@ async def run(app: App, stop: asyncio.Event) -> None:
         people=people,
         renderer=renderer,
         presses=presses,
+    )
+    follower = Follower(
+        client,
+        lease=app.following,
+        watches=app.watches,
+        poller=Poller(app.workspaces, app.watches),
+        cards=app.cards,
+        view=view,
+        prefects=app.workspaces,
+        paces=renderer.workspaces,
     )
     state = State()
     async with (
@@ -73,6 +91,7 @@ async def run(app: App, stop: asyncio.Event) -> None:
             _watch_index(app, state),
             _work(app, surface, state),
             _keep_fresh(app, state),
+            follower.run(),
             _every(SWEEP_EVERY_S, lambda: _sweep(app, presses)),
             _every(PURGE_EVERY_S, lambda: _purge(app)),
         )
@@ -116,7 +135,7 @@ async def _sign_in(client: AsyncWebClient) -> None:
     log.info("signed in to %s as %s", me.get("team"), me.get("user"))
 
 
-def _bolt(app: App, client: AsyncWebClient) -> AsyncApp:
+def _bolt(app: App, client: AsyncWebClient, forms: ParameterEdits) -> AsyncApp:
     # With these two set, Bolt turns into an OAuth app by itself and drops the bot token.
     for name in ("SLACK_CLIENT_ID", "SLACK_CLIENT_SECRET"):
         os.environ.pop(name, None)
@@ -127,7 +146,7 @@ def _bolt(app: App, client: AsyncWebClient) -> AsyncApp:
         # Socket Mode needs no signatures; over HTTP nothing unsigned may pass.
         request_verification_enabled=app.settings.slack_app_token is None,
     )
-    register(bolt, app.inbox, app.memory)
+    register(bolt, app.inbox, app.memory, forms)
     return bolt
 
 
@@ -187,6 +206,7 @@ async def _purge(app: App) -> None:
     await app.memory.purge(kept)
     await app.inbox.purge(min(kept, INBOX_KEPT))
     await app.cards.purge(kept)
+    await app.watches.purge(kept)
 
 
 async def _every(seconds: float, job: Callable[[], Awaitable[None]]) -> None:

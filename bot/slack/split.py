@@ -128,11 +128,6 @@ class Splitter:
         head = self._fence.opening if self._fence else self._table
         return head if len(head) <= HEAD_SHARE * self._limit else ""
 
-    @property
-    def pending(self) -> str:
-        """The unfinished line, in no part yet."""
-        return self._line
-
     def _add(self, line: str) -> None:
         if self._is_full(line):
             self._cut()

@@ -14,8 +14,8 @@ from slack_sdk.webhook.async_client import AsyncWebhookClient
 
 from bot.agent import Agent
 from bot.cards import CardBook
-from bot.commands import parse
 from bot.events import Answer, Done
+from bot.grammar import parse
 from bot.inbox import Item, TryLater
 from bot.memory import Memory
 from bot.question import Question
@@ -27,6 +27,7 @@ from bot.slack.people import People
 from bot.slack.presses import Presses
 from bot.slack.renderer import SlackRenderer
 from bot.slack.targets import direct, target_of
+from bot.slack.whisper import whisper
 from knowledge.errors import ExpectedError
 from tools.redact import redact
 
@@ -36,7 +37,9 @@ BROKEN = "Something broke on my side; the log has it as `{reference}`. Ask again
 GIVEN_UP = "I was interrupted several times while working on this, so I have given up. Please ask again."
 FILES_ONLY = "I can read text, not files. Paste the error or the part of the log that matters."
 # Answered to the person alone: what they are allowed, and what is of no interest to the channel.
-PRIVATE_COMMANDS = ("help", "whoami", "forget me")
+PRIVATE_COMMANDS = ("help", "whoami", "forget me", "audit")
+# The same for what is said in a channel: not for the eyes of those who read along.
+WHISPERED_COMMANDS = ("audit",)
 WEBHOOK_TIMEOUT_S = 10
 
 
@@ -95,16 +98,22 @@ class SlackSurface:
         if text == FILES_ONLY:
             await self._say(item, text)
             return
-        await self._answer(Question(text, person, item.conversation), target_of(payload))
+        target = target_of(payload)
+        question = Question(text, person, item.conversation, target.channel)
+        command = parse(text)
+        if command and command.name in WHISPERED_COMMANDS and question.is_overheard:
+            await self._whisper_answer(replace(question, private=True), payload)
+            return
+        await self._answer(question, target)
 
     async def _slash(self, item: Item) -> None:
         """A slash command shows nothing in the channel by itself, so the question is posted first."""
         payload = item.payload
         person = await self._people.of(payload)
-        question = Question(payload["text"] or "help", person, item.conversation)
+        question = Question(payload["text"] or "help", person, item.conversation, payload["channel"])
         command = parse(question.text)
         if command and command.name in PRIVATE_COMMANDS:
-            await self._answer_privately(question, payload["response_url"])
+            await self._answer_privately(replace(question, private=True), payload["response_url"])
             return
         words = shorten(escape(redact(question.text)), 300)
         target = await self._open_thread(payload, mrkdwn_message(f"<@{person.id}> asked: {words}"))
@@ -133,6 +142,11 @@ class SlackSurface:
         webhook = AsyncWebhookClient(response_url, timeout=WEBHOOK_TIMEOUT_S)
         for message in answer_messages(answer.text):
             await webhook.send(text=message.text, blocks=message.blocks, response_type="ephemeral")
+
+    async def _whisper_answer(self, question: Question, payload: dict[str, Any]) -> None:
+        answer = await _whole(self._agent, question)
+        for message in answer_messages(answer.text):
+            await whisper(self._client, payload, message)
 
     async def _say(self, item: Item, text: str) -> None:
         """A sentence in the item's thread."""

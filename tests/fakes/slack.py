@@ -33,7 +33,8 @@ from slack_sdk.web.async_client import AsyncWebClient
 from tests.fakes.slack_api import WebApi
 from tests.fakes.slack_blocks import SlackError, check_message_blocks
 from tests.fakes.slack_events import Doings, Envelope
-from tests.fakes.slack_world import APP, BOT_ID, BOT_USER, RESPONSE_URL_SECONDS, Message
+from tests.fakes.slack_views import check_errors, inputs
+from tests.fakes.slack_world import ADA, APP, BOT_ID, BOT_USER, RESPONSE_URL_SECONDS, Message, read
 
 __all__ = ["FakeSlack", "NotAcknowledged", "SlackError"]
 
@@ -341,6 +342,32 @@ class FakeSlack(Doings):
             raise NotAcknowledged(f"{envelope.kind} was not acknowledged within {timeout} s")
         return Reply(200, waiting.result().get("payload"))
 
+    async def submits(
+        self, view: dict[str, Any], filled: Mapping[str, Any] | None = None, *, user: str = ADA
+    ) -> dict[str, str]:
+        """Somebody fills a modal in and submits it: the errors that stand at its fields, by their labels.
+
+        With none the modal closes.
+        """
+        reply = await self.deliver(self.submit(view, filled or {}, user=user))
+        if not reply.body:
+            del self.views[view["id"]]
+            self.changed()
+            return {}
+        assert reply.body["response_action"] == "errors", reply.body
+        check_errors(view, reply.body["errors"])
+        labels = {block["block_id"]: label for label, block in inputs(view).items()}
+        return {labels[block]: text for block, text in reply.body["errors"].items()}
+
+    async def modal(self, words: str = "", *, timeout: float = 10.0) -> dict[str, Any]:
+        """The open modal, once it shows these words."""
+
+        def shown() -> dict[str, Any] | None:
+            return next((view for view in self.views.values() if words in read(view)), None)
+
+        view: dict[str, Any] = await self.until(shown, timeout=timeout, why=f"a modal with {words!r}")
+        return view
+
     async def deliver_http(
         self,
         envelope: Envelope,
@@ -372,7 +399,7 @@ class FakeSlack(Doings):
     async def _uploaded(self, request: web.Request) -> web.Response:
         file = self.files.get(request.match_info["id"])
         data = await request.read()
-        if file is None or len(data) != file["length"]:
+        if file is None or file["data"] is not None or len(data) != file["length"]:
             return web.Response(status=400, text="bad upload")
         file["data"] = data
         return web.Response(text=f"OK - {len(data)}")

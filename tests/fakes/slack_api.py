@@ -9,8 +9,8 @@ from tests.fakes.slack_blocks import (
     check_chunks,
     check_markdown_text,
     check_message_blocks,
-    check_view_blocks,
 )
+from tests.fakes.slack_views import check_view
 from tests.fakes.slack_world import (
     APP,
     BOT_ID,
@@ -28,6 +28,7 @@ Body = dict[str, Any]
 
 TEXT_KEPT = 40_000
 UPDATE_TEXT = 4_000
+ALT_TEXT = 1_000
 
 # Scopes of which a bot token needs one; methods that are not named need none.
 NEEDS: dict[str, tuple[str, ...]] = {
@@ -419,24 +420,32 @@ class WebApi:
     def files_getUploadURLExternal(self, args: Args) -> Body:
         if not args.get("filename") or int(args.get("length") or 0) <= 0:
             raise SlackError("invalid_arguments")
+        if len(str(args.get("alt_txt") or "")) > ALT_TEXT:
+            raise SlackError("invalid_arguments")
         id = f"F{next(self.world.numbers):08}"
         facts = {"id": id, "name": args["filename"], "length": int(args["length"])}
         self.world.files[id] = facts | {"alt_txt": args.get("alt_txt", ""), "data": None}
         return {"upload_url": f"{self.base}/upload/{id}", "file_id": id}
 
     def files_completeUploadExternal(self, args: Args) -> Body:
-        shared = []
-        for entry in decoded(args.get("files")) or []:
-            file = self.world.files.get(entry["id"])
-            if file is None or file["data"] is None:
-                raise SlackError("file_not_found")
-            shared.append(file | entry)
+        entries = decoded(args.get("files")) or []
+        if not entries:
+            raise SlackError("invalid_arguments")
+        shared = [self._finished(entry) for entry in entries]
         if args.get("channel_id"):
             channel = self._writable(args | {"channel": args["channel_id"]})
             text = str(args.get("initial_comment") or "")
             files = [{key: value for key, value in file.items() if key != "data"} for file in shared]
             self._message(channel, self._root(channel, args), args, text=text, files=files)
         return {"files": [{"id": file["id"], "title": file.get("title", "")} for file in shared]}
+
+    def _finished(self, entry: Mapping[str, Any]) -> dict[str, Any]:
+        """A file whose bytes have arrived; it is finished once."""
+        file = self.world.files.get(str(entry.get("id")))
+        if file is None or file["data"] is None or file.get("finished"):
+            raise SlackError("file_not_found")
+        file["finished"] = True
+        return file | entry
 
 
 def shown(chunk: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -459,21 +468,3 @@ def blocks_of(args: Args) -> list[dict[str, Any]]:
     if not isinstance(blocks, list):
         raise SlackError("invalid_blocks_format")
     return blocks
-
-
-def check_view(view: Mapping[str, Any]) -> None:
-    limits = {"callback_id": 255, "private_metadata": 3_000}
-    if view.get("type") not in ("modal", "home") or "blocks" not in view:
-        raise SlackError("invalid_arguments")
-    if any(len(view.get(key) or "") > most for key, most in limits.items()):
-        raise SlackError("invalid_arguments")
-    for key in ("title", "submit", "close"):
-        if key in view and (view["type"] == "home" or len(view[key]["text"]) > 24):
-            raise SlackError("invalid_arguments")
-    if view["type"] == "modal" and "title" not in view:
-        raise SlackError("invalid_arguments")
-    if any(block["type"] == "input" for block in view["blocks"]) and "submit" not in view:
-        raise SlackError("invalid_arguments")
-    if len(json.dumps(view)) > 250_000:
-        raise SlackError("view_too_large")
-    check_view_blocks(view["blocks"])

@@ -3,10 +3,11 @@
 Each act is also put into the world, so that threads, replies and reactions find the message.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from tests.fakes.slack_views import state_of
 from tests.fakes.slack_world import ADA, APP, BOT_ID, BOT_USER, CHANNEL, TEAM, Message, World
 
 Kind = Literal["events_api", "interactive", "slash_commands"]
@@ -204,6 +205,32 @@ class Doings(World):
             "actions": [action | {"block_id": "b1", "action_ts": self.next_ts()}],
         }
         return Envelope("interactive", payload)
+
+    def submit(self, view: Mapping[str, Any], filled: Mapping[str, Any], *, user: str = ADA) -> Envelope:
+        """The submit button of an open modal; `filled` are the fields that were touched, by their labels."""
+        person = self.people[user]
+        more = {
+            "team_id": TEAM,
+            "app_id": APP,
+            "bot_id": BOT_ID,
+            "root_view_id": view["id"],
+            "previous_view_id": None,
+            "state": {"values": state_of(view, filled)},
+        }
+        payload: dict[str, Any] = {
+            "type": "view_submission",
+            "team": {"id": TEAM, "domain": "home"},
+            "user": {"id": user, "username": person["name"], "name": person["name"]}
+            | {"team_id": person["team_id"]},
+            "api_app_id": APP,
+            "token": "verification",
+            "trigger_id": self.trigger(),
+            "view": {**view, **more},
+            "response_urls": [],
+            "is_enterprise_install": False,
+            "enterprise": None,
+        }
+        return Envelope("interactive", payload, accepts_response=True)
 
     def trigger(self) -> str:
         id = f"{next(self.numbers)}.trigger"

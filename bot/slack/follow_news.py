@@ -1,0 +1,107 @@
+"""New messages about followed runs: how they ended, and what keeps them; each is told once."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.card_table import Card
+from bot.cards import CardBook
+from bot.events import Offer
+from bot.followup import Explained, explained
+from bot.run_words import BAD
+from bot.slack.blocks import Message
+from bot.slack.card_view import CardView
+from bot.slack.errors import CannotDeliver
+from bot.slack.follow_blocks import Followed, notice_message, passed_message
+from bot.slack.followed_card import card_of, conversation_of, deployment_of, mentions_of
+from bot.watch import CANCEL
+from bot.watch_table import Notice, Watch, WatchedRun, WatchTable
+from bot.workspaces import Workspaces
+from knowledge.errors import ExpectedError
+
+log = logging.getLogger(__name__)
+
+# Each takes a message, of which a channel takes about one a second, and most take a diagnosis.
+NEWS_A_TICK = 2
+# Runs that are cancelled by then were so in the receipt already, or nearly.
+AT_ONCE = timedelta(seconds=15)
+
+
+class News:
+    """Posts in the threads of cards. Methods give False for what has to be told later."""
+
+    def __init__(
+        self,
+        client: AsyncWebClient,
+        *,
+        watches: WatchTable,
+        cards: CardBook,
+        view: CardView,
+        prefects: Workspaces,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._client = client
+        self._watches = watches
+        self._cards = cards
+        self._view = view
+        self._prefects = prefects
+        self._clock = clock
+        self._left = NEWS_A_TICK
+
+    def begin_tick(self) -> None:
+        self._left = NEWS_A_TICK
+
+    async def tell_end(self, watch: Watch) -> bool:
+        """How the runs ended, with a diagnosis where that was badly. Raises MessageGone."""
+        if watch.action == CANCEL:
+            is_quick = self._clock() - watch.began < AT_ONCE
+            return is_quick or await self._tell_passed(watch)
+        bad = [run for run in watch.runs if run.state_type in (*BAD, "CANCELLED")]
+        return await (self.tell(watch, "end", bad) if bad else self._tell_passed(watch))
+
+    async def tell(self, watch: Watch, kind: Notice, runs: list[WatchedRun]) -> bool:
+        """What is the matter with these runs, of which the first is diagnosed. Raises MessageGone."""
+        if not self._left:
+            return False
+        card = await card_of(self._cards, watch)
+        told = await self._explained(watch, kind, runs)
+        offers = [self._typed(watch, card, offer) for offer in told.offers]
+        message = notice_message(self._apart(watch, card), kind, runs[0], mentions_of(card), told, offers)
+        return await self._post(watch, card, kind, message)
+
+    async def _tell_passed(self, watch: Watch) -> bool:
+        if not self._left:
+            return False
+        card = await card_of(self._cards, watch)
+        message = passed_message(self._apart(watch, card), mentions_of(card))
+        return await self._post(watch, card, "end", message)
+
+    def _typed(self, watch: Watch, card: Card, offer: Offer) -> Offer:
+        """As one has to type it in that channel."""
+        command = self._prefects.typed(watch.workspace, card.message_channel, offer.command)
+        return replace(offer, command=command)
+
+    def _apart(self, watch: Watch, card: Card) -> Followed:
+        """For a message of its own, which has to say what the card says beside."""
+        return replace(self._view.followed(watch), deployment=deployment_of(card))
+
+    async def _explained(self, watch: Watch, kind: Notice, runs: list[WatchedRun]) -> Explained:
+        try:
+            return await explained(self._prefects.get(watch.workspace), kind, runs)
+        except ExpectedError as error:
+            return Explained((error.message,))
+
+    async def _post(self, watch: Watch, card: Card, kind: Notice, message: Message) -> bool:
+        """A process that is killed right after it leads to the same message again, rather than to none."""
+        self._left -= 1
+        try:
+            await conversation_of(self._client, card).post(message)
+        except CannotDeliver as error:
+            log.warning("what became of card %s could not be told: %s", card.id, error.message)
+            if error.may_pass:
+                return False
+        await self._watches.told(watch, kind)
+        return True

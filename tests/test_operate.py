@@ -1,0 +1,224 @@
+"""Sentences about what is in the workspace: understood without a model, and worked out before one is asked."""
+
+import pytest
+
+from bot.events import Offer
+from bot.intents import intent_of, parameters_in
+from bot.operate import LOOK_AT_THE_WORKSPACE
+from bot.people import Person
+from bot.slack.blocks import OFFERS, answer_extras, offer_buttons
+from bot.slack.incoming import from_action
+from tests.fakes.model import FakeModel, Say
+from tests.fakes.slack_blocks import check_message_blocks
+from tests.house import AppFactory, ask, model_variables
+from tests.prefect_seed import Seed, unique
+from tests.prefect_server import connection_to
+from tests.waiting import until
+from tools.prefect_client import PrefectClient
+from tools.references import candidates, find_references
+
+GUEST = Person(id="U2", team="T1", is_guest=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "intent"),
+    [
+        ("Why has etl/nightly not started?", "diagnose"),
+        ("etl/nightly does not run any more, why?", "diagnose"),
+        ("Run happy-otter is late, what is wrong?", "diagnose"),
+        ("what happened to happy-otter?", "diagnose"),
+        ("Who suspended happy-otter?", "diagnose"),
+        ("Did etl/nightly work?", "diagnose"),
+        ("is etl/nightly ok", "diagnose"),
+        ("when will etl/nightly run next?", "diagnose"),
+        ("stop happy-otter, it is stuck?", "diagnose"),
+        ("Where does the code of etl/nightly run, and where from?", "locate"),
+        ("which image does etl/nightly use?", "locate"),
+        ("show me the logs of happy-otter", "logs"),
+        ("draw a timeline of etl/nightly", "timeline"),
+        ("Start etl/nightly with x = 3", "start"),
+        ("please run etl/nightly", "start"),
+        ("can you cancel happy-otter?", "cancel"),
+        ("re-run happy-otter", "retry"),
+        ("pause etl/nightly please", "pause"),
+        ("could you please resume etl/nightly", "resume"),
+        ("how do I cancel a run?", None),
+        ("what parameters does fail-fast/late take?", None),
+    ],
+)
+def test_the_words_around_a_name_say_what_is_wanted(text: str, intent: str | None) -> None:
+    assert intent_of(text) == intent
+
+
+def test_parameters_are_read_after_with_only() -> None:
+    assert parameters_in('start a/b with x = many, day: "2026-01-01" and n=3.') == {
+        "x": "many",
+        "day": "2026-01-01",
+        "n": "3",
+    }
+    assert parameters_in("start a/b at 08:00") == {}
+
+
+def test_candidates_for_names_are_the_words_that_questions_are_not_made_of() -> None:
+    assert candidates("Why is `my run` of etl/nightly's pool k8s-prod late, etl-7?") == [
+        "my run",
+        "etl/nightly",
+        "k8s-prod",
+        "etl-7",
+    ]
+
+
+async def test_only_exact_names_are_references(prefect: PrefectClient, seed: Seed) -> None:
+    pool = await seed.pool()
+    deployment = await seed.deployment(pool=pool)
+    run = await seed.run(deployment)
+    text = f"A worker polls {pool}, so why is {run['name']} of {deployment['full_name']} late?"
+    found = [(one.kind, one.text) for one in await find_references(prefect, text)]
+    assert found == [
+        ("work pool", pool),
+        ("flow run", run["id"]),
+        ("deployment", deployment["full_name"]),
+    ]
+    assert await find_references(prefect, f"why is {run['name'][:-1]} late?") == []
+
+
+async def test_a_name_that_several_runs_have_stays_a_name(prefect: PrefectClient, seed: Seed) -> None:
+    deployment = await seed.deployment()
+    name = unique("twin")
+    for _ in range(2):
+        await seed.run(deployment, name=name)
+    assert [one.text for one in await find_references(prefect, f"why is {name} late?")] == [name]
+
+
+async def test_a_link_is_a_reference_and_costs_no_search() -> None:
+    # Nobody answers there, so a search would fail.
+    async with PrefectClient(connection_to("http://127.0.0.1:9/api")) as prefect:
+        url = prefect.links.flow_run("0b5dd8de-4a3f-4a0e-9f0e-2d6a1f6f3a11")
+        (found,) = await find_references(prefect, f"why is {url} late?")
+    assert (found.kind, found.text) == ("flow run", url)
+
+
+async def test_without_a_model_a_question_about_a_thing_runs_its_tool(
+    app_for: AppFactory, prefect_url: str, seed: Seed
+) -> None:
+    pool = await seed.pool(type="kubernetes")
+    deployment = await seed.deployment(pool=pool)
+    async with app_for(PREFECT_API_URL=prefect_url) as app:
+        where = await ask(app, f"Where does the code of {deployment['full_name']} run, and where from?")
+        shown = await ask(app, f"what parameters does {deployment['full_name']} take?")
+        pools = await ask(app, "which work pools do we have?")
+        docs = await ask(app, "Where does flow code run?")
+    assert [call.name for call in where.tool_calls] == ["explain_infrastructure"]
+    assert pool in where.text
+    assert "kubernetes" in where.text
+    assert [call.name for call in shown.tool_calls] == ["describe_deployment"]
+    assert [call.name for call in pools.tool_calls] == ["list_work_pools"]
+    assert [call.name for call in docs.tool_calls] == ["search_docs"]
+
+
+async def test_a_run_that_is_asked_about_is_diagnosed_and_the_way_out_is_offered(
+    app_for: AppFactory, prefect_url: str, seed: Seed
+) -> None:
+    pool = await seed.pool(is_paused=True)
+    run = await seed.run(await seed.deployment(pool=pool), late_by=300)
+
+    async def is_late() -> bool:
+        return bool((await seed.get(f"flow_runs/{run['id']}"))["state"]["name"] == "Late")
+
+    await until(is_late)
+    async with app_for(PREFECT_API_URL=prefect_url) as app:
+        answer = await ask(app, f"Why has {run['name']} not started yet?")
+        typed = await ask(app, f"why {run['id']}")
+    assert [call.name for call in answer.tool_calls] == ["diagnose_flow_run"]
+    assert pool in answer.text
+    assert "paused" in answer.text
+    assert Offer("Resume the work pool", f"resume pool {pool}") in answer.offers
+    assert [call.name for call in typed.tool_calls] == ["diagnose_flow_run"]
+    assert typed.offers == answer.offers
+
+
+async def test_an_order_in_words_ends_in_a_card_like_the_typed_one(
+    app_for: AppFactory, prefect_url: str, seed: Seed
+) -> None:
+    schema = {"type": "object", "properties": {"x": {"type": "integer", "title": "x"}}, "required": ["x"]}
+    deployment = await seed.deployment(parameter_openapi_schema=schema)
+    async with app_for(PREFECT_API_URL=prefect_url) as app:
+        good = await ask(app, f"please start {deployment['full_name']} with x = 3")
+        bad = await ask(app, f"Start {deployment['full_name']} with x = many")
+    assert good.cards[0].proposal.arguments["parameters"] == {"x": 3}
+    assert bad.cards == ()
+    assert bad.failure is None
+    assert "many" in bad.text
+    assert "whole number" in bad.text
+
+
+async def test_somebody_who_may_not_look_gets_the_docs(
+    app_for: AppFactory, prefect_url: str, seed: Seed
+) -> None:
+    deployment = await seed.deployment()
+    async with app_for(PREFECT_API_URL=prefect_url) as app:
+        answer = await ask(app, f"Why does {deployment['full_name']} not run?", person=GUEST)
+    assert {call.name for call in answer.tool_calls} == {"search_docs"}
+    assert answer.offers == ()
+
+
+async def test_a_prefect_that_is_away_leaves_the_docs(app_for: AppFactory) -> None:
+    async with app_for(PREFECT_API_URL="http://127.0.0.1:9/api") as app:
+        answer = await ask(app, "Why are flow runs of etl-nightly late without a worker?")
+    assert answer.mode == "extractive"
+    assert answer.citations
+
+
+async def test_who_asks_about_their_own_runs_is_offered_a_look_at_them(
+    app_for: AppFactory, prefect_url: str
+) -> None:
+    async with app_for(PREFECT_API_URL=prefect_url) as app:
+        own = await ask(app, "why is my flow run late?")
+        general = await ask(app, "what is a work pool?")
+    assert own.offers == (LOOK_AT_THE_WORKSPACE,)
+    assert own.citations
+    assert general.offers == ()
+
+
+async def test_a_model_gets_what_was_worked_out_as_if_it_had_asked(
+    app_for: AppFactory, model: FakeModel, prefect_url: str, seed: Seed
+) -> None:
+    pool = await seed.pool(is_paused=True)
+    run = await seed.run(await seed.deployment(pool=pool), late_by=300)
+    model.replies = [Say(f"The pool {pool} is paused.")]
+    async with app_for(**model_variables(model), PREFECT_API_URL=prefect_url) as app:
+        answer = await ask(app, f"Why is {run['name']} late?")
+    asked, told = model.last_messages[-2:]
+    assert asked["tool_calls"][0]["function"]["name"] == "diagnose_flow_run"
+    assert told["role"] == "tool"
+    assert pool in told["content"]
+    assert len(model.requests) == 1
+    assert answer.text == f"The pool {pool} is paused."
+    assert answer.offers[0].command == f"resume pool {pool}"
+
+
+def test_offers_are_buttons_that_type_their_command() -> None:
+    offers = [Offer(f"Do {number}", f"why run-{number}") for number in range(OFFERS + 2)]
+    blocks = answer_extras(offers=[*offers, Offer("Long", "x" * 3000)])
+    check_message_blocks(blocks)
+    (row,) = blocks
+    assert [button["value"] for button in row["elements"]] == [f"why run-{n}" for n in range(OFFERS)]
+    assert offer_buttons([]) == []
+
+
+def test_a_press_on_an_offer_is_its_command_said_by_the_presser_in_that_thread() -> None:
+    (row,) = offer_buttons([Offer("Explain", "why run-1")])
+    body = {
+        "user": {"id": "U1ADA", "team_id": "T1"},
+        "team": {"id": "T1"},
+        "container": {"channel_id": "C1", "message_ts": "2.0", "thread_ts": "1.0"},
+        "actions": [{**row["elements"][0], "action_ts": "3.0"}],
+    }
+    delivery = from_action(body)
+    assert delivery is not None
+    assert (delivery.kind, delivery.conversation) == ("message", "T1:C1:1.0")
+    assert delivery.payload["text"] == "why run-1"
+    assert delivery.payload["user"] == "U1ADA"
+    again = from_action({**body, "actions": [{**body["actions"][0], "action_ts": "4.0"}]})
+    assert again is not None
+    assert again.delivery_key != delivery.delivery_key
