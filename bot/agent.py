@@ -14,7 +14,7 @@ from bot.abstention import abstain, nearest_pages
 from bot.cards import CardBook
 from bot.commands import Commands
 from bot.draft import Draft
-from bot.events import AlreadyRunning, Done, Event, Status, TextDelta
+from bot.events import AlreadyRunning, Done, Event, Offer, Status, TextDelta
 from bot.extractive import compose
 from bot.grammar import Command, parse, question_in
 from bot.loop import DOCS_ONLY, Loop, offer, picture_of
@@ -154,7 +154,7 @@ class Agent:
             yield delta
         for delta in draft.paragraph():
             yield delta
-        draft.offers += meant.offers
+        draft.offers += self._typed(meant.offers, question, workspace)
         async for event in self._reply(question, workspace, draft):
             yield event
 
@@ -173,7 +173,7 @@ class Agent:
         history = await self._memory.recall(question.conversation, HISTORY_TURNS)
         found = await self._retriever.retrieve(question.text, history, draft)
         if self._may_look(question, workspace):
-            draft.offers += offers_for(question.text)
+            draft.offers += self._typed(offers_for(question.text), question, workspace)
         if self._loop:
             yield Status("is thinking…")
             async for event in self._with_model(self._loop, question, workspace, history, draft, found):
@@ -231,11 +231,19 @@ class Agent:
     def _may_look(self, question: Question, workspace: Workspace) -> bool:
         return self._policy.may_look(question.person, question.place(workspace.name))
 
+    def _typed(self, offers: Sequence[Offer], question: Question, workspace: Workspace) -> list[Offer]:
+        """As they have to be typed where the question was asked."""
+        return [
+            replace(one, command=self._workspaces.typed(workspace.name, question.channel, one.command))
+            for one in offers
+        ]
+
     async def _meant(self, question: Question, workspace: Workspace) -> Meant:
         """What a sentence comes to that is about something in the workspace under the name it gives."""
         if not self._may_look(question, workspace):
             return Meant()
-        return await understand(question.text, workspace)
+        _, text = self._workspaces.pick(question.channel, question.text)
+        return await understand(text, workspace)
 
     async def _worked_out(self, question: Question, workspace: Workspace, draft: Draft) -> ToolOutcome | None:
         """What the tool says that the model would certainly call first; it words it, and saves a round."""

@@ -12,6 +12,7 @@ from bot.audit_words import where
 from bot.cli import print_json
 from bot.settings import Settings
 from bot.store import now, open_store
+from bot.terminal_follow import one_line
 from knowledge.errors import BadInput
 from knowledge.sources.config import interval
 
@@ -33,7 +34,7 @@ async def audit(options: argparse.Namespace, settings: Settings, _environ: dict[
             entry.user_id,
             entry.decision,
             entry.action,
-            entry.target,
+            one_line(entry.target),
             entry.workspace,
             where(entry).strip("`"),
         )

@@ -23,6 +23,7 @@ from bot.store import now
 from bot.watch_table import WatchTable
 from knowledge.errors import Busy, ExpectedError, Refused, Unreachable
 from tools.proposal import Proposal, Receipt
+from tools.redact import redact
 
 Ended = Literal["done", "partly", "held_back", "failed", "unclear"]
 
@@ -166,10 +167,11 @@ class CardBook:
         except StillRunning as error:
             return await self._wait(card, person, error)
         except ExpectedError as error:
-            if not await self._table.move(card, "open", "refused", **_decided(person), outcome=str(error)):
+            why = redact(str(error))
+            if not await self._table.move(card, "open", "refused", **_decided(person), outcome=why):
                 return await self._too_late(card, person)
-            await self._record(card, person, "refused", str(error))
-            return Press(await self._reload(card), receipt=Receipt(ok=False, text=str(error)))
+            await self._record(card, person, "refused", why)
+            return Press(await self._reload(card), receipt=Receipt(ok=False, text=why))
         except Exception:
             await self._record(card, person, "failed", "The check before it broke off; nothing was done.")
             raise
@@ -189,7 +191,8 @@ class CardBook:
             late = StillRunning(error, await self._running(person.team, CUT_OFF))
             return await self._wait(await self._reload(card), person, late)
         except ExpectedError as error:
-            receipt = Receipt(ok=False, text=str(error))
+            # Prefect names the value that it refuses.
+            receipt = Receipt(ok=False, text=redact(str(error)))
         except BaseException:
             await self._close(card, person, "unclear", Receipt(ok=False, text=UNCLEAR))
             raise
@@ -230,7 +233,8 @@ class CardBook:
             card.id, state=ended, outcome=receipt.text, outcome_url=receipt.url, details=details
         )
         await self._record(card, person, ended, receipt.text)
-        if receipt.undo:
+        # What was taken back is asked for anew: a message shows one card, and the one that takes it back.
+        if receipt.undo and not card.undoes:
             await self._offer_undo(await self._reload(card), receipt.undo, person)
         return Press(await self._reload(card), receipt=receipt)
 

@@ -4,11 +4,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bot.events import Offer
-from bot.tables import MAX_SENTENCE, code, codes, duration, link, plain, sentence
+from bot.grammar import parse
+from bot.tables import MAX_SENTENCE, code, duration, link, plain, sentence
 
 MAX_EVIDENCE = 6
 MAX_SAMPLE = 5
 MAX_OFFERS = 4
+# A name or a state may be told twice, a sentence not.
+MAX_TWICE = 30
 
 
 def run_diagnosis(data: Mapping[str, Any]) -> str:
@@ -16,7 +19,7 @@ def run_diagnosis(data: Mapping[str, Any]) -> str:
     parts = [f"**{_subject(data)}** {sentence(_verdict(data))}"]
     if note := data.get("note"):
         parts.append(f"_{sentence(note)}_")
-    parts += _causes(data["causes"])
+    parts += _causes(data["causes"], _logged(data))
     if failure := data.get("failure"):
         parts += _failure(failure)
     if hints := data.get("worth_knowing"):
@@ -40,7 +43,9 @@ def offers_of(data: Mapping[str, Any]) -> list[Offer]:
     """What a reader of this diagnosis can do about it, the most useful first."""
     causes = [*data.get("causes", ()), *(group["cause"] for group in data.get("groups", ()))]
     actions = [cause["action"] for cause in causes if cause.get("action")]
-    offers = [Offer(action["label"], action["command"]) for action in actions]
+    # A name that no command takes would make the button ask a question, in the words of who gave the name.
+    typed = [action for action in actions if parse(action["command"])]
+    offers = [Offer(action["label"], action["command"]) for action in typed]
     return list({offer.command: offer for offer in offers}.values())[:MAX_OFFERS]
 
 
@@ -58,17 +63,29 @@ def _subject(data: Mapping[str, Any]) -> str:
     return link(data["subject"], data.get("subject_url") or "")
 
 
-def _causes(causes: Sequence[Mapping[str, Any]]) -> list[str]:
+def _causes(causes: Sequence[Mapping[str, Any]], logged: str) -> list[str]:
     if len(causes) == 1:
-        return [_cause(causes[0], "")]
-    return [_cause(cause, f"{number}. ") for number, cause in enumerate(causes, 1)]
+        return [_cause(causes[0], "", logged)]
+    return [_cause(cause, f"{number}. ", logged) for number, cause in enumerate(causes, 1)]
 
 
-def _cause(cause: Mapping[str, Any], number: str) -> str:
+def _cause(cause: Mapping[str, Any], number: str, logged: str) -> str:
+    """`logged` is what stands below it of the log; no sentence is told twice."""
     likely = " _(likely)_" if cause["certainty"] == "likely" else ""
     lines = [f"{number}{sentence(cause['summary'])}{likely}", f"**To mend it**: {sentence(cause['fix'])}"]
-    lines += [_evidence(item) for item in cause["evidence"][:MAX_EVIDENCE]]
+    told = f"{cause['summary']}\n{logged}"
+    evidence = [item for item in cause["evidence"] if not _is_told(item["value"], told)]
+    lines += [_evidence(item) for item in evidence[:MAX_EVIDENCE]]
     return "\n".join([lines[0], "", lines[1], "", *lines[2:]]).rstrip()
+
+
+def _is_told(value: str, told: str) -> bool:
+    return len(value) > MAX_TWICE and value.rstrip(".") in told
+
+
+def _logged(data: Mapping[str, Any]) -> str:
+    lines = (data.get("failure") or {}).get("last_lines") or ()
+    return "\n".join(line["message"] for line in lines)
 
 
 def _evidence(item: Mapping[str, Any]) -> str:
@@ -90,29 +107,32 @@ def _failure(failure: Mapping[str, Any]) -> list[str]:
 
 
 def _group(number: int, group: Mapping[str, Any]) -> str:
-    cause, counts = group["cause"], []
-    if group["runs_count"]:
-        counts.append(f"{group['runs_count']} run{'s' * (group['runs_count'] != 1)}")
-    if group["deployments_count"]:
-        counts.append(f"{group['deployments_count']} deployment{'s' * (group['deployments_count'] != 1)}")
-    if oldest := group.get("oldest_late_seconds"):
-        counts.append(f"the oldest {duration(oldest)} late")
-    head = (
-        f"{number}. **{', '.join(counts)}**: {sentence(cause['summary'])}"
-        if counts
-        else (f"{number}. {sentence(cause['summary'])}")
-    )
-    lines = [head, "", f"   **To mend it**: {sentence(cause['fix'])}"]
-    runs = [link(run["name"], run["url"]) for run in group["sample"][:MAX_SAMPLE]]
-    if runs:
-        more = group["runs_count"] - len(runs)
-        lines.append(f"\n   Runs: {', '.join(runs)}{f' and {more} more' if more > 0 else ''}")
-    if group["deployments"]:
-        more = group["deployments_count"] - len(group["deployments"][:MAX_SAMPLE])
-        names = codes(group["deployments"][:MAX_SAMPLE])
-        lines.append(f"\n   Deployments: {names}{f' and {more} more' if more > 0 else ''}")
-    lines += [f"\n   Then also: {sentence(also['summary'])}" for also in group["also"]]
-    return "\n".join(lines)
+    """The cause, then the way out and whom it holds up, each in a line of its own."""
+    cause, head = group["cause"], f"{number}. "
+    lines = [f"**To mend it**: {sentence(cause['fix'])}"]
+    if group["sample"]:
+        runs = [link(run["name"], run["url"]) for run in group["sample"]]
+        oldest = group.get("oldest_late_seconds")
+        which = "the oldest " if group["runs_count"] > 1 else ""
+        late = f", {which}{duration(oldest)} late" if oldest else ""
+        lines.append(f"**{_counted(group['runs_count'], 'run')}**{late}: {_first(runs, group['runs_count'])}")
+    if any(name not in cause["summary"] for name in group["deployments"]):
+        count = group["deployments_count"]
+        names = [code(name) for name in group["deployments"]]
+        lines.append(f"**{_counted(count, 'deployment')}**: {_first(names, count)}")
+    lines += [f"Then also: {sentence(also['summary'])}" for also in group["also"]]
+    indent = " " * len(head)
+    return "\n".join([f"{head}{sentence(cause['summary'])}", *(f"{indent}- {line}" for line in lines)])
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}{'s' * (count != 1)}"
+
+
+def _first(names: Sequence[str], count: int) -> str:
+    shown = names[:MAX_SAMPLE]
+    more = count - len(shown)
+    return f"{', '.join(shown)}{f' and {more} more' if more > 0 else ''}"
 
 
 def _checked(data: Mapping[str, Any]) -> list[str]:

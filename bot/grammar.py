@@ -45,17 +45,21 @@ class Command:
     words: tuple[str, ...] = ()
 
 
-_RUN = re.compile(rf"(run|rerun|re-run)\s+({NAME})(\s.*)?", re.IGNORECASE | re.DOTALL)
 # `at 25:00` is no time, and still nobody means `now` by it.
 _MEANT_AS_TIME = re.compile(r"(?:at|on|in)\s+\d{1,2}(?::\S+)?", re.IGNORECASE)
-# `retry it` is talk, and `pause deployments` asks how that is done.
+# `retry it` is talk, where `it` would be a part of some name, and `pause deployments` asks how that is done.
 _TALK = (
-    r"(?!(?:it|this|that|them|these|those|all|everything|again|now|later|please|my|the|a|an|for|of|on|in|at|until"
+    r"(?!(?:it|this|that|them|these|those|all|both|everything|nothing|again|now|later|please"
+    r"|me|my|the|a|an|for|of|on|in|at|until"
     r"|work|flows?|tasks?|runs?|deployments?|schedules?|pools?|queues?|workers?|automations?"
     r"|polic(?:y|ies)|logic|delays?|behaviou?rs?|settings|limits?|counts?|mechanisms?|handlers?)(?:\s|\Z))"
 )
+_RUN = re.compile(rf"(run|rerun|re-run)\s+{_TALK}({NAME})(\s.*)?", re.IGNORECASE | re.DOTALL)
 # One name, or several words that all look like the name of a run.
 _RUNS = rf"(\s+{_TALK}{NAME}|(?:\s+(?=\S*[-/\d]){NAME}){{2,20}})"
+_QUEUE = (
+    r"(?:'([^'/\n]{1,200})/([^'\n]{1,200})'|\"([^\"/\n]{1,200})/([^\"\n]{1,200})\"|([^\s/?'\"]+)/([^\s/?]+))"
+)
 # One word at a time, so that no text can make the search for a match take long.
 _PAIR = re.compile(r"""([A-Za-z_]\w*)=("[^"]*"(?=\s|\Z)|'[^']*'(?=\s|\Z)|\S*)(?:\s+|\Z)""")
 MAX_COMMAND = 4_000
@@ -84,14 +88,10 @@ _SHAPES: Sequence[tuple[str, re.Pattern[str]]] = [
         ("deployments", rf"deployments(?:\s+({NAME}))?"),
         ("runs", rf"runs(?:\s+({NAME}))?"),
         # `cancel that please` is a sentence; several words are runs only when all of them look like it.
-        ("cancel", rf"cancel(\s+{NAME}|(?:\s+(?=\S*[-/\d]){NAME}){{2,20}})"),
-        ("retry", rf"retry{_RUNS}"),
+        *((verb, rf"{verb}{_RUNS}") for verb in ("cancel", "retry")),
         *((verb, rf"{verb}\s+(?:deployment\s+)?{_TALK}({NAME})") for verb in ("pause", "resume")),
         *((f"{verb} pool", rf"{verb}\s+(?:work[ -]?)?pool\s+({NAME})") for verb in ("pause", "resume")),
-        *(
-            (f"{verb} queue", rf"{verb}\s+(?:work[ -]?)?queue\s+([^\s/?]+)/([^\s/?]+)")
-            for verb in ("pause", "resume")
-        ),
+        *((f"{verb} queue", rf"{verb}\s+(?:work[ -]?)?queue\s+{_QUEUE}") for verb in ("pause", "resume")),
         *(
             (f"{verb} schedule", rf"{verb}\s+schedule\s+(?:of\s+)?{_TALK}({NAME})(?:\s+([^?\n]{{1,80}}))?")
             for verb in ("pause", "resume")
@@ -170,6 +170,11 @@ def pairs_in(text: str) -> dict[str, str] | None:
         pairs[name] = value[1:-1] if quoted else value
         at = match.end()
     return pairs
+
+
+def names_in(text: str) -> list[str]:
+    """`etl-7 "my run"` as a list; one with spaces keeps its quotes, which the tools take off."""
+    return re.findall(r"'[^'\n]+'|\"[^\"\n]+\"|\S+", text)
 
 
 def question_in(text: str) -> str:

@@ -7,8 +7,9 @@ in Prefect under just that name is taken for a name; every other sentence is lef
 import asyncio
 import logging
 import re
+import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bot.events import Offer
 from bot.grammar import Command
@@ -57,18 +58,24 @@ _LISTS: Sequence[tuple[Command, Sequence[str]]] = (
             rf"{_SHOW} {_LATE} {_RUNS}",
             rf"{_WHICH} {_RUNS} (?:are|is) {_LATE}",
             rf"{_WHICH} {_LATE} {_RUNS} {_HAVE}",
-            rf"are there(?: any)? {_LATE} {_RUNS}",
+            rf"(?:are there )?(?:any )?{_LATE} {_RUNS}",
+            rf"how many {_RUNS} are {_LATE}",
+            rf"(?:is )?anything (?:{_LATE}|wrong|broken|waiting)",
+            r"is (?:everything|all) (?:ok|okay|fine|well|healthy|good|alright|running)",
             rf"(?:is|are) (?:anything|any(?: of (?:our|my|the))? {_RUNS}) (?:{_LATE}|wrong|waiting)",
             rf"why are (?:all )?(?:of )?(?:our|the|so many) {_RUNS} (?:{_LATE}|not starting)",
             rf"what(?:['’]s| is) (?:wrong|broken|{_LATE})",
         ),
     ),
+    (Command("status"), (r"what(?:['’]s| is) (?:going on|happening|up)",)),
     (
         Command("runs", ("failed",)),
         (
             rf"{_SHOW} (?:failed|failing|crashed) {_RUNS}",
             rf"{_WHICH} {_RUNS} (?:have |has )?(?:failed|crashed)",
             r"what (?:has )?(?:failed|crashed)",
+            rf"(?:are there |were there )?any (?:failures|crashes|(?:failed|crashed) {_RUNS})",
+            rf"(?:did|has|have) (?:anything|any {_RUNS}) (?:fail|crash)(?:ed)?",
         ),
     ),
     (
@@ -88,12 +95,15 @@ _LISTING = tuple(
     (command, re.compile(rf"\s*(?:{'|'.join(shapes)}){_WHEN}\s*[.?!]*\s*", re.IGNORECASE))
     for command, shapes in _LISTS
 )
-_GENERAL = re.compile(r"\b(?:my|our)\b.*\b(?:runs?|flows?|deployments?|workers?|schedules?)\b", re.IGNORECASE)
+_OWN = re.compile(r"\b(?:my|our)\b", re.IGNORECASE)
+_GENERAL = re.compile(r"\b(?:runs?|flows?|deployments?|workers?|schedules?)\b", re.IGNORECASE)
 _LATER = re.compile(
     r"\b(?:tomorrow|tonight|later|midnight|noon|every|daily|hourly|weekly|monthly|next|o['’]clock"
     r"|(?:mon|tues|wednes|thurs|fri|satur|sun)days?|at \d+|in \d+)\b",
     re.IGNORECASE,
 )
+# Names, and not times: `daily-report/nightly`.
+_HYPHENED = re.compile(r"\S*[A-Za-z][-_/]\S*")
 # `run etl in k8s-prod`, `run a check on etl`
 _SOMEWHERE = re.compile(r"\s(?:at|in|on)\s", re.IGNORECASE)
 # `At 25:00` is no time, and still nobody means `now` by it.
@@ -150,21 +160,30 @@ async def _looked_up(text: str, intent: Intent | None, workspace: Workspace) -> 
     found = await find_references(workspace.prefect, text)
     named = [one for one in found if _is_meant(one, text, intent)]
     if named:
-        return Meant(_commands(intent, named, text))
+        commands = _commands(intent, named, text)
+        return Meant(commands) if commands else _not_understood(named[0])
     near = await find_nearest(workspace.prefect, text) if intent else None
     if near is None:
         return Meant()
     offers = [
         Offer(f"Did you mean {near.meant.text}?", f"{command.name} {' '.join(command.words)}")
-        for command in _commands(intent, [near.meant], text)
+        for command in _commands(intent, [replace(near.meant, text=shlex.quote(near.meant.text))], text)
     ]
     said = f"_Nothing in Prefect is called {code(near.word)}; the nearest is {code(near.meant.text)}._"
     return Meant(note=said, offers=tuple(offers))
 
 
+def _not_understood(one: Reference) -> Meant:
+    """Better said than done at a guess: it was to be done in another way, or at a time that is not clear."""
+    note = f"_What is to be done with {code(one.text)} I do not understand; `help` lists what I can do._"
+    return Meant(note=note, offers=(Offer("What it is", f"show {shlex.quote(one.text)}"),))
+
+
 def offers_for(text: str) -> list[Offer]:
     """What may help somebody who asks about their own runs and names none."""
-    return [LOOK_AT_THE_WORKSPACE] if intent_of(text) == "diagnose" and _GENERAL.search(text) else []
+    own = _OWN.search(text)
+    is_general = own and _GENERAL.search(text, own.end()) and intent_of(text) == "diagnose"
+    return [LOOK_AT_THE_WORKSPACE] if is_general else []
 
 
 def _is_meant(one: Reference, text: str, intent: Intent | None) -> bool:
@@ -216,25 +235,29 @@ def _of_runs(intent: Intent, runs: Sequence[str], about: Reference, text: str) -
         return Command("show", (about.text,)) if intent == "retry" else None
     if intent == "retry" and (parameters_in(text) or _is_later(text)):
         return _start("rerun", runs[0], text)
-    return Command(intent, (" ".join(runs),))
+    # A name with spaces is told apart from several by its quotes.
+    return Command(intent, (" ".join(f'"{run}"' if " " in run else run for run in runs),))
 
 
 def _start(verb: str, name: str, text: str) -> Command | None:
-    """None for a time that is not understood: a run at once would be another than was asked for."""
-    words = without_parameters(text)
+    """None for a time or parameters that are not understood: it would be another run than was asked for."""
+    words, given = without_parameters(text), parameters_in(text)
     when = time_in(words)
     if not when and (meant := _MEANT_AS_TIME.search(words)):
         # The tool says what is wrong with it.
         when = meant[0]
-    if not when and (_LATER.search(words) or _SOMEWHERE.search(words)):
+    if not when and (_is_later(text) or _SOMEWHERE.search(words)):
         return None
-    pairs = " ".join(f'{key}="{value}"' for key, value in parameters_in(text).items())
+    if (" with " in text and not given) or any("'" in value and '"' in value for value in given.values()):
+        return None
+    # JSON holds double quotes.
+    pairs = " ".join(f"{key}='{each}'" if '"' in each else f'{key}="{each}"' for key, each in given.items())
     return Command(verb, (name, pairs, when) if when else (name, pairs) if pairs else (name,))
 
 
 def _is_later(text: str) -> bool:
     words = without_parameters(text)
-    return bool(time_in(words) or _LATER.search(words))
+    return bool(time_in(words) or _LATER.search(_HYPHENED.sub("", words)))
 
 
 def _queue(intent: Intent | None, text: str) -> Command | None:

@@ -18,6 +18,7 @@ from tools.errors import Changed
 from tools.parameter_form import ParameterForm
 from tools.proposal import Proposal, Receipt
 from tools.rollback import AFTERWARDS, going_back
+from tools.toolbox import masked_proposal
 from tools.trigger import TriggerRun
 
 log = logging.getLogger(__name__)
@@ -50,14 +51,13 @@ class Performer:
 
     async def form(self, card: Card) -> ParameterForm:
         """The parameters of a run that is proposed, by the deployment as it is now."""
-        return await self._starter(card).form(card.proposal)
+        return await TriggerRun(self._workspaces.get(card.workspace).prefect).form(card.proposal)
 
     async def revise(self, card: Card, parameters: Mapping[str, Any]) -> Proposal:
         """The same run with these parameters in place of its own. Raises BadInput where they do not fit."""
-        return await self._starter(card).revise(card.proposal, parameters)
-
-    def _starter(self, card: Card) -> TriggerRun:
-        return TriggerRun(self._workspaces.get(card.workspace).prefect)
+        workspace = self._workspaces.get(card.workspace)
+        revised = await TriggerRun(workspace.prefect).revise(card.proposal, parameters)
+        return workspace.named_on(masked_proposal(revised))
 
     async def perform(self, card: Card, *, key: str, actor: str, report: Report) -> Receipt:
         """Do it. `report` is called with the progress of what takes long.

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import re
 import sys
 import termios
 import threading
@@ -31,6 +32,8 @@ with contextlib.suppress(ImportError):
     import readline  # noqa: F401
 
 PROMPT = "\nyou › "
+# Lists, tables and code bring the empty line above them along.
+SPACED = re.compile(r"\s*(?:[-*|]\s|\d+\. |```)")
 GOODBYE = ("exit", "quit", "bye")
 
 
@@ -42,6 +45,7 @@ class Terminal:
         self._conversation = conversation
         self._out = Console(highlight=False)
         self._err = Console(stderr=True, highlight=False)
+        self._has_spoken = False
         self.all_well = True
         """Whether all runs that were followed so far came to the end that was wanted."""
 
@@ -73,6 +77,7 @@ class Terminal:
     async def decide(self, card: Card, *, confirm: bool | None = None) -> Receipt | None:
         """Show the card, ask, and do what was decided."""
         self._show_card(card)
+        nobody = confirm is None and not sys.stdin.isatty()
         if confirm is None:
             card, confirm = await self._decision(card)
         if not confirm:
@@ -84,6 +89,8 @@ class Terminal:
         mark = "[green]✓[/green]" if whole else "[yellow]–[/yellow]"
         self._out.print(mark, end=" ")
         self._say(f"{text} {press.card.outcome_url}".strip())
+        if nobody:
+            self._say("  Nobody was there to ask: `--yes` confirms it, as does a person at a terminal.")
         if press.receipt:
             self._show_details(press.receipt)
         return press.receipt
@@ -127,7 +134,7 @@ class Terminal:
 
     async def _show(self, events: AsyncIterator[Event]) -> Answer:
         """Print paragraph by paragraph, rendered, on a terminal; as plain Markdown into a pipe."""
-        paragraphs = Paragraphs()
+        paragraphs, self._has_spoken = Paragraphs(), False
         with self._out.status("…") as spinner:
             async for event in events:
                 match event:
@@ -142,6 +149,8 @@ class Terminal:
                     case Done(answer=answer):
                         spinner.stop()
                         self._print([paragraphs.rest])
+                        if self._has_spoken and (answer.citations or answer.pictures or answer.offers):
+                            self._out.print()
                         self._print_sources(answer)
                         self._save_pictures(answer)
                         self._print_offers(answer)
@@ -153,7 +162,10 @@ class Terminal:
             if not paragraph.strip():
                 continue
             if self._out.is_terminal:
+                if self._has_spoken and not SPACED.match(paragraph):
+                    self._out.print()
                 self._out.print(Markdown(paragraph), end="\n")
+                self._has_spoken = True
             else:
                 self._out.print(paragraph.strip("\n"), soft_wrap=True, markup=False, emoji=False, end="\n\n")
 
@@ -227,9 +239,12 @@ async def read_line(prompt: str) -> str:
         if not line.done():
             line.set_exception(EOFError()) if text is None else line.set_result(text)
 
+    # Values of other people stand in it.
+    shown = "".join(character for character in prompt if character.isprintable() or character == "\n")
+
     def read() -> None:
         try:
-            text: str | None = input(prompt)
+            text: str | None = input(shown)
         except EOFError:
             text = None
         with contextlib.suppress(RuntimeError):  # The loop has gone: somebody pressed Ctrl-C.

@@ -60,9 +60,9 @@ class Foreground:
             for run, before in zip(looked.runs, watch.runs, strict=True):
                 if (run.state_name, run.state_type) != (before.state_name, before.state_type):
                     self._say(f"  {run.name or run.id}: {self._news(run)}")
-            show(escape(await self._live_line(looked)))
+            show(escape(one_line(await self._live_line(looked))))
         except ExpectedError as error:
-            show(escape(f"{error.message} Trying again."))
+            show(escape(one_line(f"{error.message} Trying again.")))
             return watch
         found = trouble(looked, self._clock())
         return await self._warned(looked, *found) if found else looked
@@ -123,6 +123,11 @@ class Foreground:
             self._say(f"  To mend it: {told.fix}")
         for offer in told.offers:
             self._say(f"  → {offer.command}  ({offer.label})")
+
+
+def one_line(text: str) -> str:
+    """Names of other people with nothing that could move the cursor."""
+    return "".join(character for character in " ".join(text.split()) if character.isprintable())
 
 
 def as_wanted(action: str, runs: Sequence[WatchedRun]) -> bool:

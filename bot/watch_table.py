@@ -12,6 +12,7 @@ from bot.card_table import Card
 from bot.store import now, watched_runs, watches
 from tools.lateness import due_time
 from tools.models import FlowRun
+from tools.redact import redact
 from tools.run_rows import shorten
 from tools.runs import ENDED
 
@@ -173,7 +174,7 @@ def seen(run: FlowRun) -> WatchedRun:
     """What is kept of a run."""
     return WatchedRun(
         id=run.id,
-        name=run.name,
+        name=redact(run.name),
         state_type=run.state.type,
         state_name=run.state.name or run.state.type.capitalize(),
         message=shorten(run.state.message),

@@ -8,7 +8,7 @@ from typing import Any
 from bot import details, tables
 from bot.diagnosis_text import late_diagnosis, offers_of, run_diagnosis
 from bot.events import Offer
-from bot.grammar import Command, pairs_in
+from bot.grammar import Command, names_in, pairs_in
 from bot.people import Person
 from bot.timeline_words import headline
 from bot.workspaces import Workspace
@@ -66,9 +66,9 @@ async def run_in(workspace: Workspace, command: Command, person: Person) -> Resu
         case Command("run" | "rerun" as verb, (name, *rest)):
             return await _trigger(workspace, verb, name, rest, person)
         case Command("retry", (names,)):
-            return await _proposed(workspace, "retry_run", {"flow_runs": names.split()})
+            return await _proposed(workspace, "retry_run", {"flow_runs": names_in(names)})
         case Command("cancel", (names,)):
-            return await _proposed(workspace, "cancel_runs", {"runs": names.split()})
+            return await _proposed(workspace, "cancel_runs", {"runs": names_in(names)})
         case Command("pause" | "resume" as verb, (name,)):
             return await _proposed(workspace, f"{verb}_deployment", {"deployment": name})
         case Command("pause pool" | "resume pool", (name,)):

@@ -22,6 +22,8 @@ from tools.toolbox import Toolbox
 # The name of the only workspace, where no file gives any.
 ONLY = "default"
 # A name has to be a plain word: people type it before a colon.
+# Where a workspace may be named last; any longer and a message of blanks alone would take half a minute.
+LAST_WORDS = 200
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][\w-]{0,39}$")]
 
 
@@ -81,7 +83,7 @@ class Workspaces:
         if self.several:
             if before := self._before.match(text):
                 return self._named(before[1]), text[before.end() :]
-            if after := self._after.search(text):
+            if after := self._after.search(text, max(len(text) - LAST_WORDS, 0)):
                 return self._named(after[1]), text[: after.start()] + after[2]
         return self.of_channel(channel), text
 

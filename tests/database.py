@@ -5,12 +5,13 @@ end. `initdb` refuses root, who therefore borrows another user of the machine fo
 had, the tests that need it are skipped and say why.
 """
 
+import asyncio
 import os
 import pwd
 import shutil
 import subprocess
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bot.demo.server import free_port
-from bot.store import audit, open_store, sqlite_url
+from bot.store import audit, metadata, open_store, sqlite_url
 
 USER, PASSWORD = "marvin", "brain-the-size-of-a-planet"
 BORROWED_USERS = ("postgres", "nobody")
@@ -51,6 +52,14 @@ class Postgres:
         finally:
             await connection.close()
 
+    async def truncate(self, tables: Iterable[str]) -> bool:
+        """Empties the tables; False when they are not all there."""
+        try:
+            await self.execute(f"TRUNCATE {', '.join(tables)} RESTART IDENTITY CASCADE")
+        except asyncpg.UndefinedTableError:
+            return False
+        return True
+
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
@@ -69,14 +78,27 @@ def postgres() -> Iterator[Postgres]:
         shutil.rmtree(folder)
 
 
+@pytest.fixture(scope="session")
+def sqlite_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database as the first start leaves it; made once, and only copied."""
+    file = tmp_path_factory.mktemp("database") / "marvin.sqlite3"
+    asyncio.run(_set_up(sqlite_url(file)))
+    return file
+
+
 @pytest.fixture(params=["sqlite", "postgres"])
-async def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The address of an empty database, on SQLite and on PostgreSQL in turn."""
+async def database_url(request: pytest.FixtureRequest, tmp_path: Path, sqlite_file: Path) -> str:
+    """The address of an empty database, on SQLite and on PostgreSQL in turn; for `engine` it has its tables."""
+    is_set_up = "engine" in request.fixturenames
     if request.param == "sqlite":
-        return sqlite_url(tmp_path / "marvin.sqlite3")
+        file = tmp_path / "marvin.sqlite3"
+        if is_set_up:
+            shutil.copy(sqlite_file, file)
+        return sqlite_url(file)
     server: Postgres = request.getfixturevalue("postgres")
     # As empty as a new database, and ten times as fast.
-    await server.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+    if not (is_set_up and await server.truncate(metadata.tables)):
+        await server.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
     return server.url("postgres")
 
 
@@ -148,6 +170,11 @@ async def decisions(engine: AsyncEngine, card_id: str = "") -> list[tuple[str, s
         query = query.where(audit.c.card_id == card_id)
     async with engine.connect() as connection:
         return [(row.user_id, row.decision) for row in await connection.execute(query)]
+
+
+async def _set_up(database_url: str) -> None:
+    async with open_store(database_url):
+        pass
 
 
 def _program(name: str) -> Path:

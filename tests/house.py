@@ -2,13 +2,14 @@
 
 import asyncio
 import secrets
+import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 import pytest
 
-from bot.app import App, build
+from bot.app import DATABASE_FILE, App, build
 from bot.events import Answer, Done, Event, TextDelta
 from bot.people import LOCAL, Person
 from bot.question import Question
@@ -30,11 +31,12 @@ def guide_index(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def home(tmp_path: Path, guide_index: Path) -> Path:
-    """A data folder of its own, with the field guide's index in it."""
+def home(tmp_path: Path, guide_index: Path, sqlite_file: Path) -> Path:
+    """A data folder of its own, with the field guide's index and an empty database in it."""
     folder = tmp_path / "home"
     folder.mkdir()
     (folder / "index").symlink_to(guide_index)
+    shutil.copy(sqlite_file, folder / DATABASE_FILE)
     return folder
 
 

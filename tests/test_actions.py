@@ -28,6 +28,18 @@ def cancel(prefect: PrefectClient) -> CancelRuns:
     return CancelRuns(prefect)
 
 
+async def test_a_time_that_passed_while_the_card_was_open_starts_nothing(
+    trigger: TriggerRun, seed: Seed
+) -> None:
+    row = await seed.deployment()
+    proposal = await trigger.trigger_run(row["full_name"], scheduled_time="in 2 h")
+    await trigger.recheck(proposal)
+    passed = (datetime.now(UTC) - timedelta(minutes=5)).isoformat()
+    late = proposal.model_copy(update={"arguments": {**proposal.arguments, "scheduled_time": passed}})
+    with pytest.raises(Changed, match="has passed"):
+        await trigger.recheck(late)
+
+
 # -- trigger_run: the proposal --
 
 

@@ -374,3 +374,16 @@ async def test_a_pool_that_somebody_else_paused_refuses_the_click(pools: PauseWo
     await seed.delete(f"work_pools/{pool}")
     with pytest.raises(NotFound):
         await pools.recheck(proposal)
+
+
+async def test_a_pool_that_another_deployment_has_come_to_is_asked_about_again(
+    pools: PauseWorkPool, seed: Seed
+) -> None:
+    """Whoever may pause it for those that were there may not be allowed to for the new one."""
+    pool = await seed.pool()
+    await seed.deployment(pool=pool)
+    proposal = await pools.pause_work_pool(pool)
+    await pools.recheck(proposal)
+    await seed.deployment(pool=pool, tags=["prod"])
+    with pytest.raises(Changed, match="deployments"):
+        await pools.recheck(proposal)

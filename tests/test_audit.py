@@ -1,8 +1,5 @@
 """The audit: what is kept of every decision, who may read it, and that nobody reads along."""
 
-import json
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,13 +16,13 @@ from bot.people import LOCAL, Person
 from bot.question import Place, Question
 from bot.store import audit, now, open_store, sqlite_url
 from knowledge.errors import BadInput
+from tests.command_line import Cli
 from tests.fakes.slack import FakeSlack
 from tests.fakes.slack_world import ADA, ADMIN, CHANNEL, TEAM
 from tests.house import AppFactory, events_of
 from tests.serving import ANSWERED_WITHIN, answered, serving
 from tools.proposal import Affected, Proposal
 
-REPOSITORY = Path(__file__).parents[1]
 BOSS = Person(id="U1BOSS", team="T1", timezone="Europe/Lisbon", is_workspace_admin=True)
 ANN = Person(id="U2ANN", team="T1")
 OTHER = Person(id="U1BOSS", team="T2")
@@ -329,23 +326,15 @@ async def test_in_a_direct_message_it_is_an_ordinary_answer(slack: FakeSlack, ap
 # -- on the command line
 
 
-def run(home: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    environ = {"ASK_MARVIN_HOME": str(home), "PATH": ""}
-    command = [sys.executable, "-m", "bot", "audit", *arguments]
-    return subprocess.run(
-        command, cwd=REPOSITORY, env=environ, capture_output=True, text=True, timeout=60, check=False
-    )
-
-
 @pytest.mark.usefixtures("seen")
 def test_the_command_line_prints_it_as_json_and_as_a_table(home: Path) -> None:
-    done = run(home, "--json", "--since", "1d", "--about", "nightly", "--user", ADA)
-    (row,) = json.loads(done.stdout)
+    cli = Cli(home, home)
+    (row,) = cli.json("audit", "--since", "1d", "--about", "nightly", "--user", ADA)
     assert (row["user_id"], row["decision"], row["target"]) == (ADA, "confirmed", "etl/nightly")
     assert (row["channel"], row["workspace"]) == (CHANNEL, "default")
     assert datetime.fromisoformat(row["at"]).tzinfo
-    assert ADA in run(home).stdout
-    assert json.loads(run(home, "--json", "--user", ADMIN).stdout) == []
+    assert ADA in cli.run("audit").stdout
+    assert cli.json("audit", "--user", ADMIN) == []
 
 
 @pytest.mark.parametrize(
@@ -353,6 +342,6 @@ def test_the_command_line_prints_it_as_json_and_as_a_table(home: Path) -> None:
     [(("--since", "yesterday"), "7d"), (("--limit", "0"), "1 to 1000"), (("--since", "99999999999w"), "7d")],
 )
 def test_a_wrong_argument_is_told(tmp_path: Path, arguments: tuple[str, str], said: str) -> None:
-    done = run(tmp_path, *arguments)
+    done = Cli(tmp_path, tmp_path).here("audit", *arguments)
     assert done.returncode == 2
     assert said in done.stderr

@@ -578,8 +578,9 @@ async def test_a_receipt_with_a_way_back_makes_a_card_in_the_same_message(
     undo = (await press(admins, card, ANN)).card.undo
     assert (undo.proposal, undo.state, undo.undoes) == (BACK, "open", card.id)
     assert (undo.message_channel, undo.message_ts) == ("C1", "2.0")
-    hands.ends = Receipt(ok=True, text="Generation 1 is live.")
+    hands.ends = Receipt(ok=True, text="Generation 1 is live.", undo=REINDEX)
     result = await press(admins, undo, BOB)
+    assert result.card.undo is None, "a third card would stand in no message"
     assert (result.card.state, result.card.decided_by) == ("done", BOB.id)
     shown = await admins.in_message(result.card)
     assert (shown.id, shown.state) == (card.id, "done")
@@ -679,6 +680,21 @@ async def test_a_deed_that_fails_says_why(
     assert (await decisions(engine, card.id))[1:] == [(ANN.id, "confirmed"), (ANN.id, "failed")]
     await press(book, card, ANN)
     assert len(hands.done) == 1
+
+
+async def test_a_refusal_that_names_a_secret_is_kept_without_it(
+    book: CardBook, card: Card, hands: Hands, engine: AsyncEngine
+) -> None:
+    hands.ends = BadInput(
+        "Prefect refused the request: https://ann:hunter2hunter2@db.example.com is no path."
+    )
+    ended = (await press(book, card, BOB)).card
+    other = await book.propose(PROPOSAL, ANN, THREAD, HERE)
+    hands.finds = Changed("Not as it was: token=ghp_" + "a1B2" * 9)
+    refused = (await press(book, other, BOB)).card
+    assert (ended.state, refused.state) == ("failed", "refused")
+    assert "hunter2hunter2" not in ended.outcome
+    assert "a1B2" not in refused.outcome + await last_detail(engine)
 
 
 async def test_a_deed_whose_answer_got_lost_is_unclear_and_never_done_again(

@@ -1,44 +1,14 @@
 """The command line, run as people run it: its output, its JSON and its exit status."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 import knowledge
-from tests.prefect_server import is_foreign
+from tests.command_line import Cli
 
-TIMEOUT_S = 90
 GUIDE = Path(knowledge.__file__).with_name("field_guide")
-
-
-class Cli:
-    """Runs `python -m bot` with a data folder and an environment of its own."""
-
-    def __init__(self, home: Path, folder: Path) -> None:
-        self._folder = folder
-        machine = {name: value for name, value in os.environ.items() if not is_foreign(name)}
-        self.environ = {**machine, "ASK_MARVIN_HOME": str(home), "HOME": str(folder), "COLUMNS": "200"}
-
-    def run(self, *arguments: str, stdin: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "bot", *arguments],
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=TIMEOUT_S,
-            cwd=self._folder,
-            env={**self.environ, **variables},
-        )
-
-    def json(self, *arguments: str, status: int = 0, **variables: str) -> Any:
-        done = self.run(*arguments, "--json", **variables)
-        assert done.returncode == status, done.stderr
-        return json.loads(done.stdout)
 
 
 @pytest.fixture
@@ -104,7 +74,7 @@ def test_search_gives_ranked_passages(cli: Cli) -> None:
     passages = cli.json("search", "workpool", "--top", "3")
     assert [passage["rank"] for passage in passages] == [1, 2, 3]
     assert set(passages[0]) == {"rank", "score", "page", "title", "heading", "url", "source", "text"}
-    assert cli.run("search", "workpool").returncode == 0
+    assert cli.here("search", "workpool").returncode == 0
 
 
 def test_reindex_reports_what_it_did(tmp_path: Path) -> None:
@@ -122,9 +92,9 @@ def test_reindex_reports_what_it_did(tmp_path: Path) -> None:
     assert report["pages"]["added"] == pages_in_all
     assert {"changed", "unchanged", "removed", "failed"} < set(report["pages"])
     assert report["chunks"] > 100
-    again = cli.run("reindex", ASK_MARVIN_SOURCES=str(sources))
+    again = cli.here("reindex", ASK_MARVIN_SOURCES=str(sources))
     assert f"{pages_in_all} unchanged" in again.stdout
-    assert "planet" in cli.run("search", "robots", ASK_MARVIN_SOURCES=str(sources)).stdout
+    assert "planet" in cli.here("search", "robots", ASK_MARVIN_SOURCES=str(sources)).stdout
 
 
 def test_tools_are_listed_with_their_schemas(cli: Cli) -> None:
@@ -135,7 +105,7 @@ def test_tools_are_listed_with_their_schemas(cli: Cli) -> None:
 
 
 def test_a_read_tool_prints_its_result(cli: Cli, prefect_url: str) -> None:
-    done = cli.run("tool", "workspace_overview", PREFECT_API_URL=prefect_url)
+    done = cli.here("tool", "workspace_overview", PREFECT_API_URL=prefect_url)
     assert json.loads(done.stdout)["prefect_version"]
 
 
@@ -171,21 +141,21 @@ def test_an_error_is_one_json_document_and_an_exit_status(
     ],
 )
 def test_a_wrong_setting_is_one_sentence(cli: Cli, variables: dict[str, str], says: str) -> None:
-    done = cli.run("ask", "what is a work pool?", **variables)
+    done = cli.here("ask", "what is a work pool?", **variables)
     assert done.returncode == 2
     assert says in done.stderr
     assert "Traceback" not in done.stderr
 
 
 def test_serve_says_which_token_is_missing(cli: Cli) -> None:
-    done = cli.run("serve")
+    done = cli.here("serve")
     assert done.returncode == 2
     assert "SLACK_BOT_TOKEN" in done.stderr
-    assert "SLACK_APP_TOKEN" in cli.run("serve", SLACK_BOT_TOKEN="xoxb-1").stderr
+    assert "SLACK_APP_TOKEN" in cli.here("serve", SLACK_BOT_TOKEN="xoxb-1").stderr
 
 
 def test_doctor_looks_at_everything_and_its_status_tells(cli: Cli, prefect_url: str) -> None:
-    assert cli.run("doctor", PREFECT_API_URL=prefect_url).returncode == 0
+    assert cli.here("doctor", PREFECT_API_URL=prefect_url).returncode == 0
     checks = {
         check["name"]: check
         for check in cli.json("doctor", status=3, PREFECT_API_URL="http://127.0.0.1:9/api")
@@ -198,13 +168,13 @@ def test_doctor_looks_at_everything_and_its_status_tells(cli: Cli, prefect_url: 
 def test_a_command_that_fails_has_the_same_error_and_status_as_the_tool(cli: Cli) -> None:
     away = "http://127.0.0.1:9/api"
     assert cli.json("ask", "pools", status=3, PREFECT_API_URL=away)["error"]["code"] == "unreachable"
-    done = cli.run("ask", "pools", PREFECT_API_URL=away)
+    done = cli.here("ask", "pools", PREFECT_API_URL=away)
     assert done.returncode == 3
     assert "127.0.0.1:9" in done.stdout
 
 
 def test_the_manifest_is_json_to_paste(cli: Cli) -> None:
-    manifest = json.loads(cli.run("manifest", "--http", "https://bot.example.com").stdout)
+    manifest = json.loads(cli.here("manifest", "--http", "https://bot.example.com").stdout)
     assert not manifest["settings"]["socket_mode_enabled"]
     assert "agent_view" not in manifest["features"]
 

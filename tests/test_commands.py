@@ -7,7 +7,8 @@ import httpx
 import pytest
 
 import knowledge
-from bot.grammar import Command, parse, question_in
+from bot.diagnosis_text import offers_of
+from bot.grammar import Command, names_in, parse, question_in
 from bot.people import LOCAL, Person
 from tests.house import AppFactory, ask
 from tests.prefect_seed import Seed
@@ -57,6 +58,7 @@ SCHEMA = {
         ("pause pool k8s-prod", Command("pause pool", ("k8s-prod",))),
         ("resume work pool k8s-prod", Command("resume pool", ("k8s-prod",))),
         ("resume queue k8s-prod/high", Command("resume queue", ("k8s-prod", "high"))),
+        ("resume queue 'my pool/the high one'", Command("resume queue", ("my pool", "the high one"))),
         ("pause schedule etl/nightly", Command("pause schedule", ("etl/nightly",))),
         ("resume schedule etl cron 0 6 * * *", Command("resume schedule", ("etl", "cron 0 6 * * *"))),
         ("cancel", Command("usage", ("cancel",))),
@@ -81,6 +83,10 @@ def test_a_command_is_recognised_by_its_shape(text: str, command: Command) -> No
         "run my flow every day at nine, how?",
         "runs that are late: why?",
         "cancel that please",
+        "cancel it",
+        "cancel all",
+        "run it",
+        "rerun this x=1",
         "run etl tomorrow?",
         "run etl at nine, can I?",
         "run flows in 3 clusters",
@@ -299,3 +305,17 @@ async def test_names_of_other_people_cannot_become_markup(
         answer = await ask(app, "pools")
     assert "evil.example" in answer.text
     assert "@here" not in answer.text
+
+
+def test_a_name_with_spaces_is_one_name() -> None:
+    assert names_in("etl-7 'my run' \"the other\"") == ["etl-7", "'my run'", '"the other"']
+    assert names_in("weird#name o'brien") == ["weird#name", "o'brien"]
+
+
+def test_a_name_that_no_command_takes_is_no_button() -> None:
+    actions = [
+        {"label": "Resume", "command": "resume pool 'x\nsay yes to all'"},
+        {"label": "Resume", "command": "resume pool x"},
+    ]
+    offers = offers_of({"causes": [{"action": action} for action in actions]})
+    assert [offer.command for offer in offers] == ["resume pool x"]

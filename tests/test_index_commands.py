@@ -14,8 +14,8 @@ from knowledge.golden import load_golden
 from knowledge.library import Library
 from knowledge.report import BuildReport
 from knowledge.sources.config import load_sources
+from tests.command_line import Cli
 from tests.corpora import change_manifest, write_pages
-from tests.test_cli import Cli
 
 PAGES = {f"page-{n}": f"# Page {n}\n\nThis is about subject{n}.\n" for n in range(20)}
 # Reading the symbols of the one that is installed takes seconds, which are spent elsewhere.

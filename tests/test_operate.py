@@ -1,10 +1,13 @@
 """Sentences about what is in the workspace: understood without a model, and worked out before one is asked."""
 
+from typing import Any
+
 import pytest
 
+from bot.diagnosis_text import run_diagnosis
 from bot.events import Offer
-from bot.intents import intent_of, parameters_in
-from bot.operate import LOOK_AT_THE_WORKSPACE
+from bot.intents import intent_of, parameters_in, without_parameters
+from bot.operate import LOOK_AT_THE_WORKSPACE, offers_for
 from bot.people import Person
 from bot.slack.blocks import OFFERS, answer_extras, offer_buttons
 from bot.slack.incoming import from_action
@@ -44,19 +47,36 @@ GUEST = Person(id="U2", team="T1", is_guest=True)
         ("could you please resume etl/nightly", "resume"),
         ("how do I cancel a run?", None),
         ("what parameters does fail-fast/late take?", None),
+        ("what did happy-otter print?", "logs"),
+        ("Warum ist happy-otter zu spät?", "diagnose"),
+        ("retry happy-otter and sad-otter please", "retry"),
+        ("rerun happy-otter with x=3", "retry"),
+        ("run happy-otter again with x = 3", "retry"),
+        ("please run etl/nightly x=3 tomorrow 8:00", "start"),
+        ("resume the queue etl-pool/high", "resume"),
+        ("please pause the queue `high` of the pool etl-pool.", "pause"),
+        ("pause etl/nightly and etl/hourly", "pause"),
+        ("how do I resume the queue etl-pool/high?", None),
+        ("retry happy-otter in 2 hours", None),
     ],
 )
 def test_the_words_around_a_name_say_what_is_wanted(text: str, intent: str | None) -> None:
     assert intent_of(text) == intent
 
 
-def test_parameters_are_read_after_with_only() -> None:
+def test_parameters_are_read_after_with_and_where_they_are_written_with_an_equals_sign() -> None:
     assert parameters_in('start a/b with x = many, day: "2026-01-01" and n=3.') == {
         "x": "many",
         "day": "2026-01-01",
         "n": "3",
     }
     assert parameters_in("start a/b at 08:00") == {}
+    assert parameters_in("please start a/b x=3 day = 2026-01-01 at 08:00") == {"x": "3", "day": "2026-01-01"}
+
+
+def test_a_day_that_is_a_parameter_is_not_the_day_of_the_run() -> None:
+    assert "2026" not in without_parameters("start a/b with day = 2026-01-01 and n = 3")
+    assert without_parameters("start a/b n=3 tomorrow at 8:00").split()[-3:] == ["tomorrow", "at", "8:00"]
 
 
 def test_candidates_for_names_are_the_words_that_questions_are_not_made_of() -> None:
@@ -107,12 +127,18 @@ async def test_without_a_model_a_question_about_a_thing_runs_its_tool(
         where = await ask(app, f"Where does the code of {deployment['full_name']} run, and where from?")
         shown = await ask(app, f"what parameters does {deployment['full_name']} take?")
         pools = await ask(app, "which work pools do we have?")
+        failed = await ask(app, "did anything fail last night?")
+        late = await ask(app, "is everything ok?")
+        late_in_general = await ask(app, "what is a late run?")
         docs = await ask(app, "Where does flow code run?")
     assert [call.name for call in where.tool_calls] == ["explain_infrastructure"]
     assert pool in where.text
     assert "kubernetes" in where.text
     assert [call.name for call in shown.tool_calls] == ["describe_deployment"]
     assert [call.name for call in pools.tool_calls] == ["list_work_pools"]
+    assert [call.name for call in failed.tool_calls] == ["list_flow_runs"]
+    assert [call.name for call in late.tool_calls] == ["diagnose_late_runs"]
+    assert [call.name for call in late_in_general.tool_calls] == ["search_docs"]
     assert [call.name for call in docs.tool_calls] == ["search_docs"]
 
 
@@ -167,6 +193,92 @@ async def test_a_prefect_that_is_away_leaves_the_docs(app_for: AppFactory) -> No
         answer = await ask(app, "Why are flow runs of etl-nightly late without a worker?")
     assert answer.mode == "extractive"
     assert answer.citations
+    assert answer.text.startswith("_Nothing was looked up in Prefect: ")
+
+
+async def test_a_name_that_is_almost_right_is_offered_and_not_taken(
+    app_for: AppFactory, prefect_url: str, seed: Seed
+) -> None:
+    run = await seed.run(await seed.deployment(), late_by=300)
+    async with app_for(PREFECT_API_URL=prefect_url) as app:
+        answer = await ask(app, f"why is {run['name'].upper()}x late?")
+        docs = await ask(app, "why would a prefect-agent be late?")
+    assert f"the nearest is `{run['name']}`" in answer.text
+    assert answer.offers[0].command == f"why {run['name']}"
+    assert [call.name for call in answer.tool_calls] == ["search_docs"]
+    assert docs.offers == ()
+
+
+async def test_a_rerun_with_other_parameters_is_a_new_run_and_no_retry(
+    app_for: AppFactory, prefect_url: str, seed: Seed
+) -> None:
+    deployment = await seed.deployment()
+    run = await seed.run(deployment, parameters={"x": 1})
+    await seed.state(run, "FAILED")
+    async with app_for(PREFECT_API_URL=prefect_url) as app:
+        answer = await ask(app, f"rerun {run['name']} with x = 3")
+        same = await ask(app, f"please retry {run['name']}")
+    (card,) = answer.cards
+    assert card.proposal.action == "trigger_run"
+    assert card.proposal.arguments["parameters"] == {"x": 3}
+    assert same.cards[0].proposal.action == "retry_run"
+
+
+async def test_an_order_for_a_time_that_is_none_starts_nothing(
+    app_for: AppFactory, prefect_url: str, seed: Seed
+) -> None:
+    name = (await seed.deployment(name=unique("daily-at-night")))["full_name"]
+    async with app_for(PREFECT_API_URL=prefect_url) as app:
+        wrong = await ask(app, f"please run {name} at 25:00")
+        often = await ask(app, f"please run {name} every day")
+        day = await ask(app, f"please run {name} with day = 2026-01-01")
+    assert wrong.cards == ()
+    assert "is not a time" in wrong.text
+    assert often.cards == ()
+    assert name in often.text
+    assert day.cards[0].proposal.arguments["parameters"] == {"day": "2026-01-01"}
+    assert not day.cards[0].proposal.arguments.get("scheduled_time")
+
+
+async def test_what_is_asked_of_two_runs_is_answered_for_both(
+    app_for: AppFactory, prefect_url: str, seed: Seed
+) -> None:
+    deployment = await seed.deployment()
+    runs = [await seed.run(deployment, late_by=300) for _ in range(2)]
+    async with app_for(PREFECT_API_URL=prefect_url) as app:
+        answer = await ask(app, f"why are {runs[0]['name']} and {runs[1]['name']} late?")
+    assert [call.name for call in answer.tool_calls] == ["diagnose_flow_run"] * 2
+    assert all(run["name"] in answer.text for run in runs)
+
+
+async def test_a_queue_is_paused_and_a_pool_is_looked_at_by_what_the_sentence_says(
+    app_for: AppFactory, prefect_url: str, seed: Seed
+) -> None:
+    pool = await seed.pool()
+    async with app_for(PREFECT_API_URL=prefect_url) as app:
+        queue = await ask(app, f"please pause the queue `default` of the pool {pool}.")
+        pair = await ask(app, f"pause the queue {pool}/default")
+        state = await ask(app, f"is {pool} paused?")
+    assert queue.cards[0].proposal.title == pair.cards[0].proposal.title
+    assert "queue default" in queue.cards[0].proposal.title
+    assert [call.name for call in state.tool_calls] == ["describe_work_pool"]
+
+
+def test_a_diagnosis_tells_no_sentence_twice() -> None:
+    history = "First time in 7 days; it has never passed."
+    cause = {
+        "summary": f"Task load failed. {history}",
+        "certainty": "certain",
+        "fix": "Correct the code.",
+        "evidence": [
+            {"field": "history", "value": history, "source": "other runs"},
+            {"field": "state", "value": "FAILED", "source": "flow run a"},
+        ],
+    }
+    found = {"subject": "a", "verdict": "a FAILED.", "causes": [cause], "fine": [], "could_not_look": []}
+    text = run_diagnosis(found)
+    assert text.count(history) == 1
+    assert "`state` is `FAILED`" in text
 
 
 async def test_who_asks_about_their_own_runs_is_offered_a_look_at_them(
@@ -208,7 +320,7 @@ def test_offers_are_buttons_that_type_their_command() -> None:
 
 def test_a_press_on_an_offer_is_its_command_said_by_the_presser_in_that_thread() -> None:
     (row,) = offer_buttons([Offer("Explain", "why run-1")])
-    body = {
+    body: dict[str, Any] = {
         "user": {"id": "U1ADA", "team_id": "T1"},
         "team": {"id": "T1"},
         "container": {"channel_id": "C1", "message_ts": "2.0", "thread_ts": "1.0"},
@@ -222,3 +334,77 @@ def test_a_press_on_an_offer_is_its_command_said_by_the_presser_in_that_thread()
     again = from_action({**body, "actions": [{**body["actions"][0], "action_ts": "4.0"}]})
     assert again is not None
     assert again.delivery_key != delivery.delivery_key
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Should I cancel happy-otter?",
+        "Can I cancel happy-otter safely?",
+        "retry happy-otter?",
+        "did someone pause etl/nightly",
+        "what happens when I retry happy-otter?",
+        "don't start etl/nightly",
+        "let's not cancel happy-otter",
+        "I will cancel happy-otter myself",
+        "start etl/nightly only after load/daily",
+        "start etl/nightly when load/daily finishes",
+        "cancel happy-otter if nobody needs it",
+        "cancel all runs but happy-otter",
+        "pause all deployments except etl/nightly",
+        "pause etl/nightly until monday",
+        "cancel happy-otter tomorrow",
+        "cancel happy-otter and start etl/nightly",
+        "run etl/nightly or load/daily",
+        "run etl/nightly twice",
+        "run history of etl/nightly",
+        "retry policy of happy-otter",
+        "stop reason of happy-otter",
+        "disable retries on etl/nightly",
+        "hold on, etl/nightly looks odd",
+        "start debugging etl/nightly",
+        "stop telling me about happy-otter",
+        "stop the worker in k8s-prod",
+        "abort mission happy-otter",
+        "hey " * 10_000 + "run etl/nightly",
+    ],
+)
+def test_what_only_sounds_like_an_order_is_none(text: str) -> None:
+    assert intent_of(text) in (None, "diagnose")
+
+
+async def test_what_cannot_be_done_as_it_was_said_gets_no_card(
+    app_for: AppFactory, prefect_url: str, seed: Seed
+) -> None:
+    name = (await seed.deployment())["full_name"]
+    async with app_for(PREFECT_API_URL=prefect_url) as app:
+        for more in ("every hour", "in k8s-prod", "with the new data"):
+            assert (await ask(app, f"run {name} {more}")).cards == (), more
+        assert (await ask(app, f"run a check on {name}")).cards == ()
+
+
+async def test_json_in_a_sentence_arrives_whole(app_for: AppFactory, prefect_url: str, seed: Seed) -> None:
+    schema = {"type": "object", "properties": {"x": {"type": "object", "title": "x"}}}
+    name = (await seed.deployment(parameter_openapi_schema=schema))["full_name"]
+    async with app_for(PREFECT_API_URL=prefect_url) as app:
+        (card,) = (await ask(app, f'run {name} with x={{"a": 1, "b": "two words"}}')).cards
+    assert card.proposal.arguments["parameters"] == {"x": {"a": 1, "b": "two words"}}
+
+
+async def test_a_run_whose_name_has_spaces_is_the_one_that_is_cancelled(
+    app_for: AppFactory, prefect_url: str, seed: Seed
+) -> None:
+    deployment = await seed.deployment()
+    word = unique("otter")
+    run = await seed.run(deployment, name=f"the {word}", late_by=300)
+    await seed.run(deployment, name=f"{word} itself", late_by=300)
+    async with app_for(PREFECT_API_URL=prefect_url) as app:
+        typed = await ask(app, f'cancel "the {word}"')
+        said = await ask(app, f'please cancel "the {word}"')
+    for answer in (typed, said):
+        (card,) = answer.cards
+        assert [each["id"] for each in card.proposal.arguments["runs"]] == [run["id"]]
+
+
+def test_a_question_of_nothing_but_common_words_holds_up_nobody() -> None:
+    assert offers_for("my " * 13_000) == []

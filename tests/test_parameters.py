@@ -165,3 +165,19 @@ def test_types_are_told_in_words() -> None:
     assert told["mode"] == "a text"
     assert told["day"] == "a text (date-time) or null"
     assert told["names"] == "a list"
+
+
+@pytest.mark.parametrize(
+    ("spec", "value"),
+    [
+        ({"type": "string", "format": "password", "writeOnly": True}, 987654),
+        ({"anyOf": [{"type": "string", "format": "password"}, {"type": "null"}]}, 987654),
+        ({"type": "object", "properties": {"pin": {"type": "string", "writeOnly": True}}}, {"pin": 987654}),
+        ({"type": "array", "items": {"type": "integer"}}, ["https://ann:987654@db.example.com"]),
+    ],
+)
+def test_a_secret_that_does_not_fit_is_not_shown(spec: dict[str, Any], value: Any) -> None:
+    with pytest.raises(BadInput) as refused:
+        check_parameters({"type": "object", "properties": {"x": spec}}, {"x": value}, {})
+    assert "987654" not in refused.value.message
+    assert "x" in refused.value.message

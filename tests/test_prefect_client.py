@@ -199,3 +199,12 @@ async def test_null_counts_as_absent() -> None:
     async with scripted_prefect(Answer(body=run)) as fake, PrefectClient(connection_to(fake.url)) as client:
         found = await client.flow_run(run["id"])
     assert (found.tags, found.work_pool_name, found.state.name) == ((), "", "No state yet")
+
+
+async def test_a_bounded_client_asks_no_more_often_than_it_may(prefect: PrefectClient) -> None:
+    bounded = prefect.bounded(2)
+    await bounded.flows(limit=1)
+    await bounded.work_pools(limit=1)
+    with pytest.raises(Refused, match="enough was asked"):
+        await bounded.flows(limit=1)
+    await prefect.flows(limit=1)

@@ -1,5 +1,6 @@
 """What is begun from Slack is followed to its end: one message is kept current, and people are told the news."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -34,6 +35,7 @@ from tests.following import Clock
 from tests.house import AppFactory
 from tests.prefect_seed import Seed
 from tests.serving import answered, serving, slack_variables
+from tests.waiting import until
 
 TRILLIAN = Person(ADMIN, TEAM, is_workspace_admin=True)
 WITHIN = 30.0
@@ -511,6 +513,18 @@ async def test_following_ends_after_a_day_and_says_so(
 # -- restarts and replicas
 
 
+@asynccontextmanager
+async def kept(lease: Lease) -> AsyncIterator[None]:
+    """The lease as a server keeps it, which takes it over from the one before."""
+    keeping = asyncio.create_task(lease.keep())
+    try:
+        await until(lambda: lease.held)
+        yield
+    finally:
+        keeping.cancel()
+        await asyncio.gather(keeping, return_exceptions=True)
+
+
 async def test_after_a_restart_a_run_is_followed_on(
     slack: FakeSlack, app_for: AppFactory, prefect_url: str, seed: Seed, deployment: dict[str, Any]
 ) -> None:
@@ -520,7 +534,7 @@ async def test_after_a_restart_a_run_is_followed_on(
         await seed.state(followed.runs[0], "RUNNING")
         await bot.tick()
     await seed.state(followed.runs[0], "COMPLETED")
-    async with app_for(**variables) as app, bot_on(slack, app, Clock()) as bot:
+    async with app_for(**variables) as app, kept(app.following), bot_on(slack, app, Clock()) as bot:
         await bot.until(lambda: followed.news)
     assert "Completed in" in followed.message.seen
 
@@ -570,3 +584,20 @@ async def test_from_a_mention_to_the_diagnosis_and_its_retry(
         await slack.deliver(slack.press(news, "say:0", user=OWNER))
         again = (await answered(slack, post.ts, count=3)).bot[-1]
         assert [button["action_id"] for button in again.buttons][:1] == ["card_confirm"], again.seen
+
+
+async def test_a_press_that_comes_before_the_message_was_noted_is_followed_there(
+    bot: Bot, seed: Seed, deployment: dict[str, Any]
+) -> None:
+    outcome = await bot.app.toolbox.call("trigger_run", {"deployment": deployment["full_name"]})
+    assert outcome.proposal
+    root = bot.slack.post("do it", user=ADMIN)
+    conversation, place = f"{TEAM}:{CHANNEL}:{root.ts}", Place(CHANNEL, "default")
+    card = await bot.app.cards.propose(outcome.proposal, TRILLIAN, conversation, place)
+    target = Target(TEAM, CHANNEL, ADMIN, thread_ts=root.ts)
+    ts = await Conversation(bot.slack.client(), target).post(card_message(card))
+    await bot.press(card, ts, root.ts)
+    watch = await bot.app.watches.of(card.id)
+    assert watch
+    await seed.state({"id": watch.runs[0].id}, "COMPLETED")
+    await bot.until(lambda: "Completed" in bot.slack.message(CHANNEL, ts).seen)

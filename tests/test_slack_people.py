@@ -6,9 +6,10 @@ from collections.abc import AsyncIterator
 import pytest
 
 from bot.people import Person
+from bot.slack.incoming import from_event
 from bot.slack.people import People
 from tests.fakes.slack import FakeSlack
-from tests.fakes.slack_world import ADA, ADMIN, GUEST, OTHER_TEAM, OWNER, STRANGER, TEAM
+from tests.fakes.slack_world import ADA, ADMIN, BOT_USER, GUEST, OTHER_TEAM, OWNER, STRANGER, TEAM
 
 OPS = "S01OPS"
 
@@ -59,9 +60,21 @@ async def test_the_events_own_word_for_another_workspace_counts(slack: FakeSlack
 
 
 async def test_other_workspaces_of_the_same_organisation_are_not_outside(slack: FakeSlack) -> None:
-    slack.add_person("W01GRID", "Grid", team_id="T03SISTER", enterprise_user={"teams": [TEAM, "T03SISTER"]})
-    person = await people(slack).get("W01GRID", team=TEAM, user_team="T03SISTER")
-    assert not person.is_external
+    grid = {"enterprise_id": "E1GRID", "teams": [TEAM, "T03SISTER"]}
+    slack.add_person("W01GRID", "Grid", team_id="T03SISTER", enterprise_user=grid)
+    for own in ("T03SISTER", "E1GRID"):
+        assert not (await people(slack).get("W01GRID", team=TEAM, user_team=own)).is_external
+
+
+@pytest.mark.parametrize(("user", "is_external"), [(ADA, False), (STRANGER, True)])
+async def test_who_is_of_another_workspace_is_seen_when_the_envelope_names_that_one(
+    slack: FakeSlack, user: str, is_external: bool
+) -> None:
+    body = slack.post("hello", user=user).envelopes[0].payload | {"team_id": OTHER_TEAM}
+    delivery = from_event(body, BOT_USER)
+    assert delivery
+    assert delivery.payload["team"] == TEAM
+    assert (await people(slack).of(delivery.payload)).is_external is is_external
 
 
 async def test_slack_is_asked_once_in_five_minutes(slack: FakeSlack) -> None:

@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from bot.app import App
-from bot.terminal_follow import WITHIN, Foreground, as_wanted
+from bot.terminal_follow import WITHIN, Foreground, as_wanted, one_line
 from bot.watch_table import WatchedRun
 from tests.fakes.prefect_between import Between
 from tests.following import Clock
@@ -142,3 +142,7 @@ async def test_what_is_wanted_of_a_cancellation_is_that_the_runs_are_cancelled()
     assert not as_wanted("cancel_runs", [cancelled, completed])
     assert as_wanted("retry_run", [completed])
     assert not as_wanted("retry_run", [WatchedRun("3", state_type="RUNNING")])
+
+
+def test_a_name_cannot_move_the_cursor() -> None:
+    assert one_line("etl\x1b[2J\x9b1A\nnightly\u202e\r") == "etl[2J1A nightly"

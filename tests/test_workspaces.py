@@ -59,6 +59,11 @@ def test_a_word_beats_the_channel_and_the_channel_beats_the_default(
     assert (workspace.name, rest) == (name, left)
 
 
+def test_a_message_of_blanks_is_not_searched_for_a_name() -> None:
+    text = "pools in prod" + " " * 40_000
+    assert WORKSPACES.pick("C1", text) == (WORKSPACES.get("staging"), text)
+
+
 def test_with_one_workspace_no_word_is_taken_for_a_name() -> None:
     one = several(ONLY, default=ONLY)
     assert one.pick("C1", "default: what is that?")[1] == "default: what is that?"
@@ -140,4 +145,6 @@ async def test_the_same_words_ask_another_server_and_its_card_stays_there(
         (card,) = there.cards
         assert card.workspace == "full"
         assert ("Workspace", "full") in [(fact.label, fact.value) for fact in card.proposal.facts]
+        edited = await app.edits.revised(card, {})
+        assert edited.facts == card.proposal.facts
         assert "This is the workspace `full`" in (await ask(app, "status on full")).text

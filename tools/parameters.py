@@ -18,7 +18,7 @@ from pydantic import TypeAdapter, ValidationError
 from referencing.exceptions import Unresolvable
 
 from knowledge.errors import BadInput
-from tools.redact import contains_mask
+from tools.redact import contains_mask, redact_data
 
 MAX_PROBLEMS = 5
 MAX_SHOWN = 80
@@ -246,7 +246,18 @@ def _sentence(error: SchemaError) -> str:
     field = best.json_path.removeprefix("$").removeprefix(".")
     if best.validator == "required":
         return f"{'.'.join(filter(None, [field, _missing(best)]))}: it is required and has no value"
-    return f"{field or 'parameters'}: {_shown(best.instance)} {_complaint(best)}"
+    return f"{field or 'parameters'}: {_value_shown(error, best)} {_complaint(best)}"
+
+
+def _value_shown(error: SchemaError, best: SchemaError) -> str:
+    """The value that does not fit, unless it is a secret by its type or by any name on the way to it."""
+    specs = [spec for spec in (error.schema, best.schema) if isinstance(spec, Mapping)]
+    if any(spec.get("writeOnly") or spec.get("format") == "password" for spec in specs):
+        return "this secret"
+    value = best.instance
+    for name in reversed([part for part in best.absolute_path if isinstance(part, str)]):
+        (value,) = redact_data({name: value}).values()
+    return _shown(value)
 
 
 def _name_of(error: SchemaError) -> str:

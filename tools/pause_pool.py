@@ -112,7 +112,7 @@ class PauseWorkPool:
             target_url=self._link(pool, queue),
             facts=(Fact(label="Work pool", value=f"{pool} ({place.pool.type})"), *facts),
             arguments={"work_pool": pool, "work_queue": queue},
-            fingerprint=fingerprint(_parts(place)),
+            fingerprint=fingerprint(_parts(place, affected)),
             affected=affected,
         )
 
@@ -121,12 +121,13 @@ class PauseWorkPool:
         return links.work_queue(pool, queue) if queue else links.work_pool(pool)
 
     async def recheck(self, proposal: Proposal) -> None:
-        """Raises Changed when somebody has paused or resumed it meanwhile; NotFound when it is gone."""
+        """Raises Changed when it is not as it was, nor what goes through it; NotFound when it is gone."""
         pool = await self._prefect.work_pool(proposal.arguments["work_pool"])
         queues = await self._prefect.work_queues(pool.name)
         wanted = proposal.arguments["work_queue"]
         place = Place(pool, queues, _queue(pool, queues, wanted) if wanted else None)
-        check_unchanged(proposal, _parts(place))
+        affected = await by_work_pool(self._prefect, pool.name, wanted)
+        check_unchanged(proposal, _parts(place, affected))
 
     async def perform(self, proposal: Proposal, *, key: str, actor: str) -> Receipt:  # noqa: ARG002 - idempotent
         """Pauses or resumes; doing it twice does no harm."""
@@ -199,9 +200,12 @@ def _other_reasons(place: Place) -> str:
     return "Nothing has to be done."
 
 
-def _parts(place: Place) -> dict[str, Any]:
+def _parts(place: Place, affected: Sequence[Affected]) -> dict[str, Any]:
+    """With the deployments, as who may pause the pool may depend on every one of them."""
     queue = {"queue_paused": place.queue.is_paused} if place.queue else {}
-    return {"paused": place.pool.is_paused, "type": place.pool.type, **queue}
+    deployments = sorted([thing.deployment, *thing.tags] for thing in affected)
+    parts = {"id": place.pool.id, "paused": place.pool.is_paused, "type": place.pool.type, **queue}
+    return {**parts, "deployments": deployments}
 
 
 def _capital(text: str) -> str:

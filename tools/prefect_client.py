@@ -4,6 +4,7 @@ Left out on purpose: `get_scheduled_flow_runs` of pools and deployments and `wor
 They count as a poll, so that a server without any worker would turn queues and deployments READY.
 """
 
+import copy
 import uuid
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -43,6 +44,12 @@ class PrefectClient:
         self.connection = connection
         self.links = Links(connection.ui_url if connection else "")
         self._http = PrefectHttp(connection)
+
+    def bounded(self, requests: int) -> Self:
+        """The same client for one job; after so many requests its calls raise Refused."""
+        other = copy.copy(self)
+        other._http = self._http.bounded(requests)
+        return other
 
     async def __aenter__(self) -> Self:
         return self

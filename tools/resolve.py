@@ -70,10 +70,11 @@ async def _deployment_candidates(prefect: PrefectClient, text: str) -> list[Depl
         similar: Filters = {"flows": {"name": name_filter(flow)}, "deployments": {"name": name_filter(name)}}
     else:
         similar = {"deployments": {"flow_or_deployment_name": name_filter(text)}}
-    pages = await asyncio.gather(
-        prefect.deployments(exact, limit=MAX_CANDIDATES), prefect.deployments(similar, limit=MAX_CANDIDATES)
-    )
-    return list({row.id: row for page in pages for row in page}.values())
+    rows = await prefect.deployments(exact, limit=MAX_CANDIDATES)
+    if len(rows) == 1 and not slash:
+        return rows
+    rows += await prefect.deployments(similar, limit=MAX_CANDIDATES)
+    return list({row.id: row for row in rows}.values())
 
 
 async def deployments_by_id(prefect: PrefectClient, ids: Iterable[str]) -> list[NamedDeployment]:

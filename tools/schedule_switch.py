@@ -20,6 +20,8 @@ from tools.schedules import in_words
 from tools.way_back import way_back
 
 ACTION = "set_schedule_active"
+# Tags and pool are what policies look at.
+FINGERPRINTED = ("paused", "schedules", "tags", "work_pool_name")
 # Enough to tell a deployment's schedules apart.
 SHORT_ID = 8
 
@@ -169,5 +171,5 @@ def _off_facts(
 
 
 def _parts(row: Deployment) -> dict[str, Any]:
-    data = row.model_dump(mode="json", include={"paused", "schedules", "tags"})
-    return {field: data[field] for field in ("paused", "schedules", "tags")}
+    data = row.model_dump(mode="json", include=set(FINGERPRINTED))
+    return {field: data[field] for field in FINGERPRINTED}

@@ -229,7 +229,7 @@ async def _run(tool: Tool, given: dict[str, Any], checked: BaseModel, max_chars:
 
 
 def _proposed(tool: Tool, given: dict[str, Any], proposal: Proposal) -> ToolOutcome:
-    shown = _masked_proposal(proposal)
+    shown = masked_proposal(proposal)
     data = {**shown.model_dump(mode="json", include={"action", "title", "target", "facts"}), "note": WAITING}
     return ToolOutcome(
         ok=True,
@@ -242,15 +242,16 @@ def _proposed(tool: Tool, given: dict[str, Any], proposal: Proposal) -> ToolOutc
     )
 
 
-def _masked_proposal(proposal: Proposal) -> Proposal:
+def masked_proposal(proposal: Proposal) -> Proposal:
     """The same without known secrets in what people see; the arguments stay exact."""
     facts = tuple(Fact(label=fact.label, value=redact(fact.value)) for fact in proposal.facts)
-    return proposal.model_copy(update={"title": redact(proposal.title), "facts": facts})
+    told = {"title": redact(proposal.title), "target": redact(proposal.target), "facts": facts}
+    return proposal.model_copy(update=told)
 
 
 def _masked(receipt: Receipt) -> Receipt:
     details = tuple(each.model_copy(update={"text": redact(each.text)}) for each in receipt.details)
-    undo = _masked_proposal(receipt.undo) if receipt.undo else None
+    undo = masked_proposal(receipt.undo) if receipt.undo else None
     return receipt.model_copy(update={"text": redact(receipt.text), "details": details, "undo": undo})
 
 

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from knowledge.errors import BadInput
 from tools.affected import by_deployment
+from tools.errors import Changed
 from tools.fingerprint import check_unchanged, fingerprint
 from tools.job_variables import pool_schema
 from tools.lateness import utc_now
@@ -22,7 +23,7 @@ from tools.redact import redact_data
 from tools.rerun import carried_parameters, carried_tags, deployment_of, difference_facts
 from tools.resolve import NamedDeployment, find_deployment, find_flow_run, named_deployments
 from tools.site import Site, in_short_words, load_site, start_warning, starter
-from tools.when import in_zone, parse_when, zone_named
+from tools.when import PAST_ALLOWED, in_zone, parse_when, zone_named
 
 MAX_TAGS = 20
 # A run that is due this soon is told as started.
@@ -157,6 +158,7 @@ class TriggerRun:
         """Raises Changed, naming what is not as it was; NotFound when the deployment is gone."""
         row = await self._prefect.deployment(proposal.arguments["deployment_id"])
         check_unchanged(proposal, _parts(row))
+        _check_in_time(proposal.arguments)
 
     async def perform(self, proposal: Proposal, *, key: str, actor: str) -> Receipt:
         """Starts the run; with the same key it never starts a second one, so a failed try may be repeated."""
@@ -232,6 +234,16 @@ def _when(request: Mapping[str, Any]) -> str:
 
 def _zone(request: Mapping[str, Any]) -> ZoneInfo | None:
     return zone_named(request["time_zone"]) if request["time_zone"] else None
+
+
+def _check_in_time(request: Mapping[str, Any]) -> None:
+    """A time that passed while the card was open would start the run at once, which nobody asked for."""
+    due = request["scheduled_time"]
+    if due and datetime.fromisoformat(due) < utc_now() - PAST_ALLOWED:
+        raise Changed(
+            f"{_when(request)} has passed since this card was made.",
+            "Nothing was started. Ask again with another time.",
+        )
 
 
 def _parts(row: Deployment) -> dict[str, Any]:

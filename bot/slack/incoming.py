@@ -33,7 +33,7 @@ def from_event(body: Mapping[str, Any], bot_user: str) -> Delivery | None:
     event = body["event"]
     if event["type"] not in ("app_mention", "message") or not _is_spoken(event, bot_user):
         return None
-    team, channel, ts = body["team_id"], event["channel"], event["ts"]
+    team, channel, ts = _installed_in(body), event["channel"], event["ts"]
     thread = event.get("thread_ts") or ts
     payload = {
         "user": event["user"],
@@ -56,6 +56,15 @@ def from_event(body: Mapping[str, Any], bot_user: str) -> Delivery | None:
         kind="message",
         payload=payload,
     )
+
+
+def _installed_in(body: Mapping[str, Any]) -> str:
+    """The workspace that has the app: `team_id` may name the one that a channel is shared with.
+
+    Its people would pass for our own then. See https://github.com/slackapi/bolt-js/issues/935.
+    """
+    installations = body.get("authorizations") or [{}]
+    return str(installations[0].get("team_id") or body.get("context_team_id") or body["team_id"])
 
 
 def is_addressed(delivery: Delivery) -> bool:

@@ -130,7 +130,9 @@ def _person(
 ) -> Person:
     profile = facts.get("profile") or {}
     # In an organisation of several workspaces, all of the person's count as their own.
-    teams = {facts.get("team_id"), *(facts.get("enterprise_user") or {}).get("teams", [])}
+    # Presses name the organisation itself: https://docs.slack.dev/reference/interaction-payloads.
+    grid = facts.get("enterprise_user") or {}
+    teams = {facts.get("team_id"), grid.get("enterprise_id"), *grid.get("teams", [])}
     outside = team not in teams or user_team not in ("", *teams) or bool(facts.get("is_stranger"))
     guest = any(facts.get(flag) for flag in ("is_restricted", "is_ultra_restricted", "deleted"))
     admin = any(facts.get(flag) for flag in ("is_admin", "is_owner", "is_primary_owner"))

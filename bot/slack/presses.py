@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from dataclasses import replace
 from typing import Any
 
 from slack_sdk.web.async_client import AsyncWebClient
@@ -56,11 +57,19 @@ class Presses:
         if card is None:
             await whisper(self._client, payload, plain_message(GONE))
             return
+        card = await self._where_it_stands(card, payload)
         person = await self._people.of(payload)
         if payload["confirm"]:
             await self._confirm(card, person, payload, resumed=item.attempt > 1)
         else:
             await self._show_press(await self._cards.decline(card, person), payload)
+
+    async def _where_it_stands(self, card: Card, payload: dict[str, Any]) -> Card:
+        """Pressed before it was noted which message shows it, or by a process that died: the press tells."""
+        if card.message_ts or not payload["message_ts"]:
+            return card
+        await self._cards.placed(card.id, channel=payload["channel"], ts=payload["message_ts"])
+        return replace(card, message_channel=payload["channel"], message_ts=payload["message_ts"])
 
     async def show(self, card: Card) -> None:
         """Bring the message that shows a card up to date; a decided card loses its buttons."""

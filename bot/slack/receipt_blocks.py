@@ -107,7 +107,8 @@ def _facts(facts: Sequence[Fact]) -> str:
     """As many whole lines as the dialog takes."""
     text = ""
     for fact in facts:
-        line = f"{fact.label}: {fact.value}"
+        # A value of several lines must not look like further facts.
+        line = " ".join(f"{fact.label}: {fact.value}".split())
         if len(text) + 1 + len(line) > DIALOG_CHARACTERS:
             break
         text = f"{text}\n{line}".strip()

@@ -1,10 +1,10 @@
 """From what people write to the run that they mean; of a deployment, its latest run that is in trouble."""
 
-import asyncio
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from knowledge.errors import BadInput
 from tools.diagnosis.words import counted
@@ -78,18 +78,16 @@ async def _by_name(prefect: PrefectClient, text: str, now: datetime) -> Chosen:
 async def _of_deployment(prefect: PrefectClient, text: str, now: datetime) -> Chosen:
     named = await _named_exactly(prefect, text) or await find_deployment(prefect, text)
     mine = {"deployment_id": {"any_": [named.deployment.id]}}
-    recent, ahead = await asyncio.gather(
-        prefect.flow_runs(
-            {"flow_runs": {**mine, "start_time": {"before_": now.isoformat()}}}, limit=RECENT_RUNS
-        ),
-        prefect.flow_runs(
-            {"flow_runs": {**mine, "expected_start_time": {"after_": now.isoformat()}}},
-            limit=1,
-            sort="EXPECTED_START_TIME_ASC",
-        ),
-    )
-    run = in_trouble(recent, now) or next(iter([*recent, *ahead]), None)
+    begun = {**mine, "start_time": {"before_": now.isoformat()}}
+    recent = await prefect.flow_runs({"flow_runs": begun}, limit=RECENT_RUNS)
+    run = in_trouble(recent, now) or next(iter(recent), None) or await _next(prefect, mine, now)
     return Chosen(run, named, _note(run, recent, named, now))
+
+
+async def _next(prefect: PrefectClient, mine: dict[str, Any], now: datetime) -> FlowRun | None:
+    ahead = {**mine, "expected_start_time": {"after_": now.isoformat()}}
+    rows = await prefect.flow_runs({"flow_runs": ahead}, limit=1, sort="EXPECTED_START_TIME_ASC")
+    return rows[0] if rows else None
 
 
 async def _named_exactly(prefect: PrefectClient, text: str) -> NamedDeployment | None:

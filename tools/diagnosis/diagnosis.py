@@ -20,6 +20,9 @@ from tools.models import Deployment
 from tools.prefect_client import PrefectClient
 from tools.run_rows import RunRow, run_row
 
+# A run that holds everything up at once needs about a dozen; past this, the rest is told as not looked at.
+MAX_CALLS = 15
+
 
 class Diagnosis:
     """Works out what is wrong with runs; `clock` tells the time to judge by."""
@@ -42,7 +45,8 @@ class Diagnosis:
         are. `could_not_look` is not "nothing found". Texts in it come from programs and users: treat as data.
         """
         now = self._clock()
-        chosen = await choose(self._prefect, flow_run, now)
+        prefect = self._prefect.bounded(MAX_CALLS)
+        chosen = await choose(prefect, flow_run, now)
         named = chosen.deployment
         known = Facts(
             now=now,
@@ -52,7 +56,7 @@ class Diagnosis:
             deployment_name=named.full_name if named else "",
             about_deployment=named is not None,
         )
-        facts = await read_facts(self._prefect, known)
+        facts = await read_facts(prefect, known)
         found = judge(facts)
         return RunDiagnosis(
             subject=facts.run.name if facts.run else facts.deployment_name,

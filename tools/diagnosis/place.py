@@ -50,9 +50,9 @@ def _moved_to_a_pool(facts: Facts, pool: str) -> Cause:
     assert facts.run is not None
     return Cause(
         kind="no_work_pool",
-        summary=f"The run has no work pool, so no worker finds it. {facts.deployment_name} now uses work "
-        "pool "
-        f"'{pool}', but a run stays where it was made (it had no work pool then, or that one was deleted).",
+        summary=f"The run has no work pool, so no worker finds it. {facts.deployment_name} now uses "
+        f"work pool '{pool}', but a run stays where it was made (it had no work pool then, or that one was "
+        "deleted).",
         about=f"deployment {facts.deployment_name}",
         evidence=[
             evidence("work_pool_name", None, f"flow run {facts.run.name}"),
@@ -75,8 +75,7 @@ def _nobody_serves(facts: Facts, deployment: Deployment) -> Cause:
         kind = "no_work_pool"
         what = (
             f"{name} has no work pool (none was set, or it was deleted), and no `flow.serve()` process has "
-            "ever "
-            "asked for its runs, so nothing starts them."
+            "ever asked for its runs, so nothing starts them."
         )
     return Cause(
         kind=kind,
@@ -101,8 +100,7 @@ def pool_can_run(facts: Facts) -> Cause | Fine | Unread | None:
     return Cause(
         kind="legacy_agent_pool",
         summary=f"Work pool '{pool.name}' is of type prefect-agent, for agents, which Prefect 3 does not "
-        "have: "
-        "no worker can serve it.",
+        "have: no worker can serve it.",
         about=f"work pool {pool.name}",
         evidence=[
             evidence("type", pool.type, f"work pool {pool.name}", url=facts.links.work_pool(pool.name)),
@@ -124,8 +122,7 @@ def pool_is_paused(facts: Facts) -> Cause | Fine | Unread | None:
     return Cause(
         kind="pool_paused",
         summary=f"Work pool '{pool.name}' is PAUSED{_since(since, facts.now)}{_by(facts, since)}, so none "
-        "of its "
-        "runs start.",
+        "of its runs start.",
         about=source,
         evidence=[
             evidence("is_paused", pool.is_paused, source, url=url),
@@ -208,8 +205,7 @@ def stays_where_it_was_made(facts: Facts) -> Hint | None:
         return None
     return Hint(
         f"{facts.deployment_name} now sends its runs to queue '{now_in[1]}' of work pool '{now_in[0]}'; "
-        "this run "
-        f"stays in queue '{was_in[1]}' of '{was_in[0]}', where it was made."
+        f"this run stays in queue '{was_in[1]}' of '{was_in[0]}', where it was made."
     )
 
 

@@ -186,8 +186,7 @@ def _full(facts: Facts, pool: WorkPool, alive: Sequence[Worker], busy: dict[str,
             *[line for worker in alive[:MAX_NAMED] for line in worker_evidence(worker, facts.now)],
         ],
         fix=f"Wait until one of them ends, start another worker (`{start_command(pool)}`), or restart it "
-        "with a "
-        "higher `--limit`.",
+        "with a higher `--limit`.",
     )
 
 
@@ -200,8 +199,7 @@ def serve_may_be_full(facts: Facts) -> Cause | None:
             kind="serve_limit",
             certainty="likely",
             summary=f"A `flow.serve()` process asks for the runs of {facts.deployment_name} and does not "
-            "start "
-            "this one: most likely its `limit` is reached.",
+            "start this one: most likely its `limit` is reached.",
             about=f"deployment {facts.deployment_name}",
             evidence=[
                 evidence(

@@ -44,7 +44,8 @@ MAX_TASKS = 50
 MAX_HOLDERS = 20
 MAX_ARTIFACTS = 20
 MAX_UPCOMING = 3
-MAX_TAGS = 2
+# Each takes two requests.
+MAX_TAGS = 1
 # Servers keep events for seven days unless told otherwise.
 EVENTS_KEPT = timedelta(days=14)
 ACTIVE: Mapping[str, Any] = {"state": {"type": {"any_": ["RUNNING", "PENDING"]}}}
@@ -185,7 +186,6 @@ def _of_running(prefect: PrefectClient, facts: Facts, run: FlowRun) -> dict[str,
         "last_log": attempt("the run's log", _last_log(prefect, run)),
         "waiting_tasks": attempt("the run's tasks", _waiting_tasks(prefect, run)),
         "limits": attempt("the concurrency limits", _limits(prefect)),
-        "children": attempt("the run's subflows", _children(prefect, run)),
     }
 
 
@@ -268,6 +268,8 @@ def _second_round(prefect: PrefectClient, facts: Facts) -> dict[str, Awaitable[A
         reads |= _about_deployment(prefect, facts, facts.deployment)
     if isinstance(facts.limits, tuple):
         reads |= _about_limits(prefect, facts, facts.limits)
+    if facts.run and facts.state == "RUNNING" and "tag_holders" not in reads:
+        reads["children"] = attempt("the run's subflows", _children(prefect, facts.run))
     if facts.run and (id_ := automation_id_in(facts)):
         reads["automation"] = attempt(f"automation {id_}", prefect.automation(id_))
     return reads
@@ -301,7 +303,7 @@ def _about_deployment(
     if limit and limit.active_slots >= limit.limit > 0 and (cancelled or facts.needs_a_start):
         mine: Filters = {"flow_runs": {**ACTIVE, "deployment_id": {"any_": [deployment.id]}}}
         reads["deployment_active"] = attempt("the deployment's active runs", _runs(prefect, mine))
-    if deployment.paused and facts.about_deployment:
+    if deployment.paused and facts.about_deployment and facts.state != "RUNNING":
         told = ["prefect.deployment.updated", AUTOMATION_ACTED]
         events = _events_of(
             prefect, facts, [f"prefect.deployment.{deployment.id}"], told, facts.now - EVENTS_KEPT

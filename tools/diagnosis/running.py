@@ -82,8 +82,7 @@ def _worker_lost(facts: Facts, run: FlowRun, lost: LostWorker, life: datetime | 
         kind="zombie",
         certainty="likely",
         summary=f"It is most likely a zombie: {lost.summary[:1].lower()}{lost.summary[1:]}, and nothing has "
-        "been "
-        f"heard of the run since, though it is still {run.state.type}.{last}",
+        f"been heard of the run since, though it is still {run.state.type}.{last}",
         about=lost.about,
         evidence=[
             *lost.evidence,
@@ -95,8 +94,7 @@ def _worker_lost(facts: Facts, run: FlowRun, lost: LostWorker, life: datetime | 
             ),
         ],
         fix="See on the worker's host whether its process (or container) still runs; if not, cancel the run "
-        "and "
-        "start it again.",
+        "and start it again.",
         action=suggestions.cancel([run]),
     )
 
@@ -283,8 +281,7 @@ def _global_full(facts: Facts, limit: GlobalLimit, holders: Sequence[str]) -> Ca
         summary="It is RUNNING and most likely waits in its code for the global concurrency limit "
         f"'{limit.name}': "
         f"limit {limit.limit}, {limit.active_slots} of {limit.limit} slots in use{held}; its flow is known "
-        "to use "
-        f"that limit, and this run has not taken a slot.{said}",
+        f"to use that limit, and this run has not taken a slot.{said}",
         about=f"concurrency limit {limit.name}",
         evidence=[
             _limit_evidence(facts, limit),

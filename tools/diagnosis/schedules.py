@@ -169,8 +169,7 @@ def _ended(facts: Facts, deployment: Deployment, ends: list[str]) -> Cause:
     return Cause(
         kind="schedule_ended",
         summary=f"{facts.deployment_name} makes no more runs: its schedule {' and another '.join(ends)}. It "
-        "is "
-        "active and not paused, and no run is to come.",
+        "is active and not paused, and no run is to come.",
         about=f"deployment {facts.deployment_name}",
         evidence=[
             *schedule_evidence(facts, deployment),
@@ -184,19 +183,16 @@ def _no_runs_made(facts: Facts, deployment: Deployment) -> Cause:
     return Cause(
         kind="no_runs_scheduled",
         certainty="likely",
-        summary=f"{facts.deployment_name} has an active schedule and is not paused, yet no run is to come: "
-        "either "
-        f"the schedule was made or changed within the last {SCHEDULER_SECONDS} s, or it never comes due, or "
-        "the "
-        "server's scheduler does not run.",
+        summary=f"{facts.deployment_name} has an active schedule and is not paused, yet no run is to "
+        f"come: either the schedule was made or changed within the last {SCHEDULER_SECONDS} s, or it never "
+        "comes due, or the server's scheduler does not run.",
         about=f"deployment {facts.deployment_name}",
         evidence=[
             *schedule_evidence(facts, deployment),
             evidence("scheduled runs to come", 0, f"flow runs of {facts.deployment_name}"),
         ],
         fix="Look again in a minute; if nothing is scheduled then, check on the server that its scheduler "
-        "service "
-        "runs (`prefect server services ls`).",
+        "service runs (`prefect server services ls`).",
     )
 
 
@@ -212,8 +208,7 @@ def serve_process_is_there(facts: Facts) -> Cause | None:
         kind="serve_stopped",
         summary=f"The `flow.serve()` process of {facts.deployment_name} is gone: it last asked for runs at "
         f"{moment(deployment.last_polled, facts.now) if deployment.last_polled else 'no time'}, so its next "
-        "runs "
-        "will not start.",
+        "runs will not start.",
         about=f"deployment {facts.deployment_name}",
         evidence=[
             evidence(

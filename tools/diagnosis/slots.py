@@ -116,8 +116,7 @@ def _low_priority(
     return Cause(
         kind="low_priority",
         summary=f"Queue '{queue.name}' of work pool '{pool.name}' has priority {queue.priority}; the scarce "
-        "slots "
-        f"go first to {said}.",
+        f"slots go first to {said}.",
         about=source,
         evidence=[
             evidence("priority", queue.priority, source),
@@ -157,8 +156,7 @@ def _limit_of_zero(facts: Facts, deployment: Deployment, limit: GlobalLimit) -> 
     return Cause(
         kind="deployment_limit_zero",
         summary=f"Deployment {facts.deployment_name} has concurrency limit 0, which lets none of its runs "
-        "start; "
-        "each time a worker takes the run, it gives it back.",
+        "start; each time a worker takes the run, it gives it back.",
         about=f"deployment {facts.deployment_name}",
         evidence=[_limit_evidence(facts, deployment, limit)],
         fix=f"Give it another limit, or none: `prefect gcl update deployment:{deployment.id} --limit 1`.",

@@ -77,8 +77,7 @@ def _what_hangs(kind: str) -> str:
         )
     return (
         "its image is still being pulled or cannot be, or there is no room or quota for it on the "
-        "infrastructure "
-        f"({pool_type(kind).title})"
+        f"infrastructure ({pool_type(kind).title})"
     )
 
 

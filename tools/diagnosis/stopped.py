@@ -84,8 +84,7 @@ def _paused_by(facts: Facts, run: FlowRun, automation: str) -> Cause:
     return Cause(
         kind=f"{verb}_by_automation",
         summary=f"It is {run.state.name} since {_since(facts, run)}: the automation '{automation}' {verb} "
-        "it, and it "
-        f"waits until somebody resumes it.{_until(facts, run)}",
+        f"it, and it waits until somebody resumes it.{_until(facts, run)}",
         about=f"automation {automation}",
         evidence=[
             *_state_evidence(facts, run),
@@ -116,8 +115,7 @@ def _paused(facts: Facts, run: FlowRun) -> Cause:
     return Cause(
         kind="suspended" if run.state.name == "Suspended" else "paused",
         summary=f"It is {run.state.name} since {_since(facts, run)}{said} and waits until somebody resumes "
-        "it; "
-        f"no automation did it as far as the events tell, so its code or a person.{_until(facts, run)}",
+        f"it; no automation did it as far as the events tell, so its code or a person.{_until(facts, run)}",
         about=f"flow run {run.name}",
         evidence=_state_evidence(facts, run),
         fix=_how_to_resume(facts, run),
@@ -142,8 +140,7 @@ def its_cancellation_ends(facts: Facts) -> Cause | Fine | Unread | None:
         about=lost.about if lost else "runs in Cancelling",
         evidence=[*_state_evidence(facts, run), *(lost.evidence if lost else ())],
         fix="Wait for the server to end it; then see whether its process or container still runs, and stop "
-        "that "
-        "by hand.",
+        "that by hand.",
     )
 
 
