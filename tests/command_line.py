@@ -27,7 +27,7 @@ class Cli:
         self.environ["PREFECT_HOME"] = str(folder / "prefect")
 
     def here(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        """In this process: `python -m bot` takes two seconds to be there."""
+        """In this process, for tests that are not async: `python -m bot` takes two seconds to be there."""
         output, errors = io.StringIO(), io.StringIO()
         with logging_as_before(), redirect_stdout(output), redirect_stderr(errors):
             status = run(arguments, {**self.environ, **variables})

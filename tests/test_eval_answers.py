@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from bot.answer_scores import pages_of
+from bot.app import DATABASE_FILE
 from bot.eval_answers import AnswerReport, answers, evaluate
 from bot.events import Citation
 from bot.judge import lexical_judge
@@ -170,6 +171,7 @@ def questions(tmp_path: Path) -> Path:
 async def test_the_command_prints_one_document_and_leaves_no_conversation_behind(
     home: Path, tmp_path: Path, questions: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    (home / DATABASE_FILE).unlink()
     environ = {"ASK_MARVIN_HOME": str(home), "PREFECT_HOME": str(tmp_path / "prefect")}
     assert await answers(options(questions, as_json=True, limit=2), Settings.from_env(environ), environ) == 0
     document = json.loads(capsys.readouterr().out)

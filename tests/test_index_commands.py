@@ -1,5 +1,6 @@
 """`reindex`, `generations` and `rollback` as an admin runs them, and an index that was damaged meanwhile."""
 
+import asyncio
 import json
 import os
 from pathlib import Path
@@ -61,10 +62,10 @@ async def generate(settings: Settings) -> BuildReport:
 
 
 @pytest.mark.slow
-async def test_an_admin_is_kept_from_a_worse_index_and_may_insist_and_go_back(
+def test_an_admin_is_kept_from_a_worse_index_and_may_insist_and_go_back(
     cli: Cli, settings: Settings, tmp_path: Path
 ) -> None:
-    await generate(settings)
+    asyncio.run(generate(settings))
     write_pages(tmp_path / "pages", {f"page-{n}": SIGN_IN for n in range(12)})
 
     held_back = cli.json("reindex", status=4)
