@@ -210,6 +210,7 @@ async def test_leaving_ends_descendants_in_sessions_of_their_own_and_orphans(tmp
     assert not processes_below(tmp_path)
 
 
+@pytest.mark.slow
 @needs_proc
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT], ids=lambda n: n.name)
 async def test_whatever_ends_the_parent_ends_the_whole_tree(tmp_path: Path, number: signal.Signals) -> None:
@@ -301,6 +302,7 @@ async def test_the_demo_is_deployed_runs_what_is_triggered_and_leaves_nothing(tm
     assert not processes_below(tmp_path)
 
 
+@pytest.mark.slow
 def test_the_demo_speaks_to_prefect_only_as_a_process_of_its_own() -> None:
     script = "import sys, bot.demo.server, bot.demo.tour; assert 'prefect' not in sys.modules"
     subprocess.run([sys.executable, "-c", script], check=True, timeout=60)

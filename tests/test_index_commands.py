@@ -93,6 +93,7 @@ def test_an_admin_is_kept_from_a_worse_index_and_may_insist_and_go_back(
     assert "--force" in told.stdout
 
 
+@pytest.mark.slow
 async def test_going_back_says_what_the_next_reindex_does(
     cli: Cli, settings: Settings, tmp_path: Path
 ) -> None:
@@ -161,6 +162,7 @@ async def test_a_damaged_index_gives_way_to_an_older_one_and_is_rebuilt(
     library.close()
 
 
+@pytest.mark.slow
 async def test_a_damaged_index_with_none_older_is_built_again_from_what_is_left(tmp_path: Path) -> None:
     write_pages(tmp_path / "pages", PAGES)
     file = tmp_path / "sources.toml"
@@ -178,6 +180,7 @@ async def test_a_damaged_index_with_none_older_is_built_again_from_what_is_left(
     library.close()
 
 
+@pytest.mark.slow
 async def test_an_index_of_another_version_is_built_again_with_all_its_pages(tmp_path: Path) -> None:
     write_pages(tmp_path / "pages", PAGES)
     file = tmp_path / "sources.toml"

@@ -150,6 +150,7 @@ async def test_a_slash_command_shows_the_question_and_answers_below_it(
     assert "work pool" in thread.text
 
 
+@pytest.mark.slow
 async def test_reindexing_needs_an_admin_and_works_once(
     slack: FakeSlack, app_for: AppFactory, tmp_path: Path
 ) -> None:

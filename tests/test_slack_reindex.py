@@ -196,6 +196,7 @@ async def test_when_nothing_changed_one_line_says_so(
     assert len(card.seen.splitlines()) == 3
 
 
+@pytest.mark.slow
 async def test_a_source_that_failed_is_told_with_its_reason_and_nothing_looks_whole(
     slack: FakeSlack,
     app_for: AppFactory,
@@ -230,6 +231,7 @@ async def test_when_no_source_can_be_read_it_has_failed(
 # -- held back
 
 
+@pytest.mark.slow
 async def test_a_worse_index_is_not_made_live_and_says_how_to_insist(
     slack: FakeSlack, app_for: AppFactory, variables: dict[str, str], pages: Path, index: Any
 ) -> None:
@@ -259,6 +261,7 @@ async def test_a_worse_index_is_not_made_live_and_says_how_to_insist(
 # -- going back
 
 
+@pytest.mark.slow
 async def test_an_admin_goes_back_by_the_button_and_the_message_says_who(
     slack: FakeSlack, app_for: AppFactory, variables: dict[str, str], pages: Path, index: Any
 ) -> None:
@@ -287,6 +290,7 @@ async def test_an_admin_goes_back_by_the_button_and_the_message_says_who(
     ]
 
 
+@pytest.mark.slow
 async def test_the_button_is_refused_when_the_index_has_moved_on(
     slack: FakeSlack, app_for: AppFactory, variables: dict[str, str], pages: Path, index: Any
 ) -> None:
@@ -302,6 +306,7 @@ async def test_the_button_is_refused_when_the_index_has_moved_on(
     assert live(variables) == 3
 
 
+@pytest.mark.slow
 async def test_the_button_waits_while_the_index_is_being_built(
     slack: FakeSlack, app_for: AppFactory, variables: dict[str, str], pages: Path, index: Any
 ) -> None:
@@ -335,6 +340,7 @@ async def test_going_back_is_a_command_with_a_card_as_well(
 # -- two admins
 
 
+@pytest.mark.slow
 async def test_the_second_admin_is_told_who_is_at_it_and_where_to_look(
     slack: FakeSlack, app_for: AppFactory, variables: dict[str, str], site: FakeWebsite, index: Any
 ) -> None:
@@ -444,6 +450,7 @@ async def test_a_message_that_is_gone_is_not_written_to_again(slack: FakeSlack) 
     assert len(slack.called("chat.update")) == 1
 
 
+@pytest.mark.slow
 async def test_a_report_whose_message_was_deleted_is_posted_anew_with_its_button(
     slack: FakeSlack, app_for: AppFactory, variables: dict[str, str], pages: Path, index: Any
 ) -> None:
