@@ -41,6 +41,7 @@ def test_the_question_may_come_from_a_pipe(cli: Cli) -> None:
     assert "worker" in cli.run("ask", stdin="what is a worker?\n").stdout
 
 
+@pytest.mark.slow
 def test_without_an_index_the_first_question_builds_the_field_guides(tmp_path: Path) -> None:
     fresh = Cli(tmp_path / "fresh", tmp_path)
     first = fresh.run("ask", "what is a work pool?", "--json")
@@ -77,6 +78,7 @@ def test_search_gives_ranked_passages(cli: Cli) -> None:
     assert cli.here("search", "workpool").returncode == 0
 
 
+@pytest.mark.slow
 def test_reindex_reports_what_it_did(tmp_path: Path) -> None:
     pages = tmp_path / "pages"
     pages.mkdir()

@@ -16,6 +16,8 @@ from tools.links import Links
 from tools.models import FlowRun, Worker, WorkPool
 from tools.prefect_client import PrefectClient
 
+pytestmark = pytest.mark.slow
+
 
 def group(found: LateDiagnosis, kind: str, about: str = "") -> LateGroup:
     return next(row for row in found.groups if row.cause.kind == kind and about in row.cause.about)

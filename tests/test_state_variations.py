@@ -10,6 +10,8 @@ from tests.prefect_seed import Seed, unique
 from tools.errors import Ambiguous
 from tools.prefect_client import PrefectClient
 
+pytestmark = pytest.mark.slow
+
 
 async def test_a_paused_queue_in_a_full_pool_is_two_causes_and_the_pause_is_first(
     prefect: PrefectClient, seed: Seed

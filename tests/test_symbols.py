@@ -266,6 +266,7 @@ print(bring_up_to_date(Origin(), older) is older)
         assert ("could not download" in done.stderr) == (age > timedelta(days=1))
 
 
+@pytest.mark.slow
 def test_the_installed_prefect_is_read_without_importing_it_or_what_reads_it() -> None:
     script = (
         "import sys; from knowledge.symbols.package import *; found = bring_up_to_date(Origin(), None);"
