@@ -242,8 +242,7 @@ class Agent:
         """What a sentence comes to that is about something in the workspace under the name it gives."""
         if not self._may_look(question, workspace):
             return Meant()
-        _, text = self._workspaces.pick(question.channel, question.text)
-        return await understand(text, workspace)
+        return await understand(question.text, workspace)
 
     async def _worked_out(self, question: Question, workspace: Workspace, draft: Draft) -> ToolOutcome | None:
         """What the tool says that the model would certainly call first; it words it, and saves a round."""

@@ -38,8 +38,12 @@ async def pool_workers(prefect: PrefectClient, pool: WorkPool) -> list[Worker]:
     """At most MAX_WORKERS, newest heartbeat first; none asked for where the type knows no workers."""
     if pool_type(pool.type).needs != "worker":
         return []
-    workers = await prefect.workers(pool.name, limit=MAX_WORKERS)
-    return sorted(workers, key=_last_seen, reverse=True)
+    return await newest_workers(prefect, pool.name)
+
+
+async def newest_workers(prefect: PrefectClient, pool: str) -> list[Worker]:
+    """The same by the pool's name alone, whatever its type."""
+    return sorted(await prefect.workers(pool, limit=MAX_WORKERS), key=_last_seen, reverse=True)
 
 
 def _last_seen(worker: Worker) -> float:

@@ -32,7 +32,7 @@ from tools.models import (
     WorkQueue,
 )
 from tools.prefect_client import Filters, PrefectClient
-from tools.workers import MAX_WORKERS
+from tools.workers import newest_workers
 
 T = TypeVar("T")
 
@@ -129,13 +129,7 @@ def _pool_name(facts: Facts) -> str:
 
 
 async def pool_workers_of(prefect: PrefectClient, pool: str) -> tuple[Worker, ...]:
-    """Newest heartbeat first."""
-    workers = await prefect.workers(pool, limit=MAX_WORKERS)
-    return tuple(sorted(workers, key=_last_heard, reverse=True))
-
-
-def _last_heard(worker: Worker) -> float:
-    return worker.last_heartbeat_time.timestamp() if worker.last_heartbeat_time else 0.0
+    return tuple(await newest_workers(prefect, pool))
 
 
 async def _queues(prefect: PrefectClient, pool: str) -> tuple[WorkQueue, ...]:
