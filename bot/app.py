@@ -16,6 +16,7 @@ from bot.audit import Audit
 from bot.card_edits import CardEdits
 from bot.cards import CardBook
 from bot.commands import Commands
+from bot.database import open_store, sqlite_url
 from bot.embedding import embedder
 from bot.inbox import Inbox
 from bot.lease import Lease
@@ -27,7 +28,6 @@ from bot.policy import Policy
 from bot.prompt import Prompt
 from bot.reindex import Reindexer, Step, open_or_build
 from bot.settings import Settings
-from bot.store import open_store, sqlite_url
 from bot.tokens import TokenCounter
 from bot.watch_table import WatchTable
 from bot.workspaces import Workspace, WorkspaceConfig, Workspaces, load_workspaces

@@ -10,8 +10,9 @@ from bot.app import database_url
 from bot.audit import MAX_ENTRIES, Audit, Wanted
 from bot.audit_words import where
 from bot.cli import print_json
+from bot.database import open_store
 from bot.settings import Settings
-from bot.store import now, open_store
+from bot.store import now
 from bot.terminal_follow import one_line
 from knowledge.errors import BadInput
 from knowledge.sources.config import interval

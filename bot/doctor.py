@@ -13,11 +13,11 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot import tables
 from bot.app import database_url, make_library
 from bot.cli import exit_status, print_json
+from bot.database import open_store
 from bot.llm import Model, connect
 from bot.policy import Policy
 from bot.settings import Settings
 from bot.slack.errors import CONNECTION, code_of
-from bot.store import open_store
 from bot.turns import Turn
 from bot.workspaces import load_workspaces
 from knowledge.errors import ExpectedError, IndexMissing, Refused, Unreachable

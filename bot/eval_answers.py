@@ -17,13 +17,13 @@ from rich.table import Table
 from bot.answer_scores import AnswerScores, Asked, Attempt, pages_of, scores
 from bot.app import App, build
 from bot.cli import print_json
+from bot.database import sqlite_url
 from bot.events import Answer, Done
 from bot.judge import LEXICAL, Judge, ModelJudge, lexical_judge
 from bot.people import Person
 from bot.progress import FIRST_TIME, show_build
 from bot.question import Question
 from bot.settings import Settings
-from bot.store import sqlite_url
 from knowledge.errors import BadInput, ExpectedError
 from knowledge.evaluation import EvalQuestion, load_questions
 

@@ -16,7 +16,8 @@ from sqlalchemy import and_, delete, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from bot.store import DATABASE_ERRORS, inbox, now
+from bot.database import DATABASE_ERRORS
+from bot.store import inbox, now
 
 log = logging.getLogger(__name__)
 

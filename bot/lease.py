@@ -10,7 +10,8 @@ from sqlalchemy import and_, or_, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from bot.store import DATABASE_ERRORS, leases, now
+from bot.database import DATABASE_ERRORS
+from bot.store import leases, now
 
 log = logging.getLogger(__name__)
 

@@ -20,8 +20,9 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from bot.database import open_store, sqlite_url
 from bot.demo.server import free_port
-from bot.store import audit, metadata, open_store, sqlite_url
+from bot.store import audit, metadata
 
 USER, PASSWORD = "marvin", "brain-the-size-of-a-planet"
 BORROWED_USERS = ("postgres", "nobody")

@@ -11,10 +11,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from bot.app import DATABASE_FILE, App
 from bot.audit import MAX_AFFECTED, Audit, Entry, Wanted
 from bot.audit_words import MAX_SHOWN, decisions, wanted
+from bot.database import open_store, sqlite_url
 from bot.grammar import Command, parse
 from bot.people import LOCAL, Person
 from bot.question import Place, Question
-from bot.store import audit, now, open_store, sqlite_url
+from bot.store import audit, now
 from knowledge.errors import BadInput
 from tests.command_line import Cli
 from tests.fakes.slack import FakeSlack

@@ -11,8 +11,9 @@ import pytest
 from sqlalchemy import Row, select, text, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from bot.database import open_store
 from bot.inbox import LEASE, MAX_ATTEMPTS, Delivery, Inbox, Item, Workers
-from bot.store import inbox, now, open_store
+from bot.store import inbox, now
 from tests.database import Postgres
 from tests.waiting import until
 

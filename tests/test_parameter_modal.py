@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from bot.app import DATABASE_FILE, App
 from bot.card_table import Card
+from bot.database import open_store, sqlite_url
 from bot.slack.card_blocks import card_message
 from bot.slack.incoming import card_value, shown_card
 from bot.slack.parameter_modal import (
@@ -24,7 +25,6 @@ from bot.slack.parameter_modal import (
     message_view,
     submitted,
 )
-from bot.store import open_store, sqlite_url
 from tests.database import decisions
 from tests.fakes.prefect_between import Between
 from tests.fakes.slack import FakeSlack

@@ -14,6 +14,7 @@ from sqlalchemy import update
 
 from bot.app import DATABASE_FILE, FOLLOWING, App
 from bot.card_table import Card
+from bot.database import open_store, sqlite_url
 from bot.inbox import Item
 from bot.lease import Lease
 from bot.people import Person
@@ -25,7 +26,7 @@ from bot.slack.follower import Follower
 from bot.slack.pace import Pace, Workspaces
 from bot.slack.people import People
 from bot.slack.presses import Presses
-from bot.store import leases, now, open_store, sqlite_url
+from bot.store import leases, now
 from bot.watch import Poller
 from bot.watch_table import Watch
 from tests.fakes.prefect_between import Between

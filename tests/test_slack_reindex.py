@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bot.app import DATABASE_FILE, App
 from bot.card_table import CardTable
+from bot.database import open_store, sqlite_url
 from bot.embedding import embedder
 from bot.inbox import Delivery, Item
 from bot.people import Person
@@ -28,7 +29,7 @@ from bot.slack.pace import Pace, Workspaces
 from bot.slack.people import People
 from bot.slack.presses import Presses
 from bot.slack.progress import ProgressMessage
-from bot.store import audit, now, open_store, sqlite_url
+from bot.store import audit, now
 from knowledge.build import build
 from knowledge.generations import Generations
 from knowledge.golden import load_golden

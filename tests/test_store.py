@@ -14,8 +14,9 @@ from sqlalchemy import Connection, inspect, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from bot.database import open_store, sqlite_url
 from bot.demo.server import free_port
-from bot.store import metadata, now, open_store, sqlite_url, threads, turns
+from bot.store import metadata, now, threads, turns
 from knowledge.errors import BadInput, ExpectedError, Refused, Unreachable
 from tests.database import PASSWORD, Postgres
 
@@ -23,12 +24,14 @@ REPOSITORY = Path(__file__).parents[1]
 SECRET = "do-not-print-me"
 OPEN_ONCE = """
 import asyncio, sys
-from bot.store import open_store
+from bot.database import open_store
 
 async def main():
     async with open_store(sys.argv[1]):
         pass
 
+print("ready", flush=True)
+sys.stdin.readline()  # All processes go on together.
 asyncio.run(main())
 """
 
@@ -172,9 +175,15 @@ async def test_replicas_that_start_at_the_same_moment_set_the_tables_up_once(dat
 
 async def test_processes_that_start_at_the_same_moment_set_the_tables_up_once(database_url: str) -> None:
     command = [sys.executable, "-c", OPEN_ONCE, database_url]
-    started = [await asyncio.create_subprocess_exec(*command, cwd=REPOSITORY, stderr=PIPE) for _ in range(2)]
-    said = await asyncio.gather(*(process.communicate() for process in started))
-    assert [process.returncode for process in started] == [0, 0], said
+    started = [
+        await asyncio.create_subprocess_exec(*command, cwd=REPOSITORY, stdin=PIPE, stdout=PIPE, stderr=PIPE)
+        for _ in range(4)
+    ]
+    for process in started:
+        assert process.stdout is not None
+        assert await process.stdout.readline() == b"ready\n"
+    said = await asyncio.gather(*(process.communicate(b"go\n") for process in started))
+    assert [process.returncode for process in started] == [0, 0, 0, 0], said
 
 
 async def test_a_migration_that_breaks_off_leaves_nothing_behind(tmp_path: Path) -> None:

@@ -12,8 +12,9 @@ import pytest
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from bot.database import open_store, sqlite_url
 from bot.lease import Lease
-from bot.store import leases, now, open_store, sqlite_url, watched_runs
+from bot.store import leases, now, watched_runs
 from bot.watch import (
     AHEAD_EVERY,
     AWAY_AFTER,

@@ -1,4 +1,4 @@
-"""Run by Alembic, always on the connection that `bot.store` hands over."""
+"""Run by Alembic, always on the connection that `bot.database` hands over."""
 
 from alembic import context
 

@@ -17,6 +17,7 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.cards import CardBook
+from bot.database import DATABASE_ERRORS
 from bot.followup import LOGS_ARE_LATE_S
 from bot.lease import Lease
 from bot.run_words import Tasks
@@ -34,7 +35,7 @@ from bot.slack.follow_blocks import digest
 from bot.slack.follow_news import News
 from bot.slack.followed_card import MessageGone, card_of, conversation_of
 from bot.slack.pace import Workspaces
-from bot.store import DATABASE_ERRORS, now
+from bot.store import now
 from bot.watch import CANCEL, LOOK_EVERY, Poller, count_tasks, is_given_up, next_look, trouble
 from bot.watch_table import Watch, WatchedRun, WatchTable
 from bot.workspaces import Workspaces as Prefects

@@ -13,6 +13,7 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.app import App, build
+from bot.database import DATABASE_ERRORS
 from bot.inbox import Workers
 from bot.schedule import Schedule
 from bot.settings import Settings
@@ -26,7 +27,6 @@ from bot.slack.presses import Presses
 from bot.slack.renderer import SlackRenderer
 from bot.slack.surface import SlackSurface
 from bot.slack.transport import State, connected, listening
-from bot.store import DATABASE_ERRORS
 from bot.watch import Poller
 from knowledge.errors import BadInput, ExpectedError, IndexDamaged, Refused, Unreachable
 
