@@ -1,5 +1,5 @@
 # Each target makes .venv when it is missing or out of date, and then runs. It needs Python 3.11 to 3.14 and git.
-#   make test ARGS="-k cards"            make PYTHON=python3.13 demo
+#   make test ARGS="-n 0 -k cards"       make PYTHON=python3.13 demo
 
 BIN := .venv/bin
 ARGS ?=
@@ -21,7 +21,7 @@ demo:
 
 test:
 	@.ci/venv demo,dev
-	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile $(ARGS)
 
 test-slow:
 	@.ci/venv demo,dev
