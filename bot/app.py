@@ -12,24 +12,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bot.agent import Agent
-from bot.audit import Audit
-from bot.card_edits import CardEdits
-from bot.cards import CardBook
+from bot.audit.trail import Audit
+from bot.cards.book import CardBook
+from bot.cards.edits import CardEdits
+from bot.cards.performer import Performer
 from bot.commands import Commands
 from bot.database import open_store, sqlite_url
-from bot.embedding import embedder
+from bot.follow.lease import Lease
+from bot.follow.watch_table import WatchTable
 from bot.inbox import Inbox
-from bot.lease import Lease
+from bot.indexing.embedding import embedder
+from bot.indexing.reindex import Reindexer, Step, open_or_build
 from bot.memory import Memory
 from bot.people import Person, local_person
-from bot.performer import Performer
 from bot.pictures import Pictures
-from bot.policy import Policy
+from bot.policy.policy import Policy
 from bot.prompt import Prompt
-from bot.reindex import Reindexer, Step, open_or_build
+from bot.sentences.topics import Topics
 from bot.settings import Settings
 from bot.tokens import TokenCounter
-from bot.watch_table import WatchTable
 from bot.workspaces import Workspace, WorkspaceConfig, Workspaces, load_workspaces
 from knowledge.abstention import load_threshold
 from knowledge.library import Library
@@ -63,6 +64,7 @@ class App:
     """Held by the replica that follows runs for all."""
     inbox: Inbox
     memory: Memory
+    topics: Topics
     policy: Policy
     reindexer: Reindexer
     model: "Model | None"
@@ -94,6 +96,7 @@ async def build(settings: Settings, environ: Mapping[str, str]) -> AsyncIterator
         workspaces = await _workspaces(connections, stack, lambda it: build_toolbox(it, library, sources))
         reindexer = Reindexer(settings)
         memory = Memory(engine)
+        topics = Topics(engine)
         audit = Audit(engine)
         performer = Performer(workspaces, reindexer, library)
         watches = WatchTable(engine)
@@ -112,6 +115,7 @@ async def build(settings: Settings, environ: Mapping[str, str]) -> AsyncIterator
             commands=commands,
             cards=cards,
             memory=memory,
+            topics=topics,
             policy=policy,
             pictures=Pictures(settings.home / FONT_CACHE),
             prompt=Prompt(settings.persona, TokenCounter(exact=settings.openai_base_url is None)),
@@ -129,6 +133,7 @@ async def build(settings: Settings, environ: Mapping[str, str]) -> AsyncIterator
             following=Lease(engine, FOLLOWING),
             inbox=Inbox(engine),
             memory=memory,
+            topics=topics,
             policy=policy,
             reindexer=reindexer,
             model=model,

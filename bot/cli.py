@@ -3,7 +3,6 @@
 import argparse
 import asyncio
 import json
-import logging
 import os
 import sys
 from collections.abc import Callable, Coroutine, Sequence
@@ -14,6 +13,7 @@ from typing import Any, NoReturn
 
 from rich.console import Console
 
+from bot.log import log_to_stderr, tell_bug
 from bot.settings import Settings, read_environ
 from knowledge.errors import BadInput, ExpectedError, Refused, Unreachable
 
@@ -27,17 +27,17 @@ Command = Callable[[argparse.Namespace, Settings, dict[str, str]], Coroutine[Any
 
 COMMANDS = {
     "ask": "bot.cli_commands:ask",
-    "audit": "bot.audit_command:audit",
+    "audit": "bot.audit.command:audit",
     "chat": "bot.cli_commands:chat",
     "demo": "bot.demo.tour:demo",
     "doctor": "bot.doctor:doctor",
-    "eval abstention": "bot.eval_commands:abstention",
-    "eval answers": "bot.eval_answers:answers",
-    "eval retrieval": "bot.eval_commands:retrieval",
-    "generations": "bot.index_commands:generations",
+    "eval abstention": "bot.evals.commands:abstention",
+    "eval answers": "bot.evals.answers:answers",
+    "eval retrieval": "bot.evals.commands:retrieval",
+    "generations": "bot.indexing.commands:generations",
     "manifest": "bot.cli_commands:print_manifest",
-    "reindex": "bot.index_commands:reindex",
-    "rollback": "bot.index_commands:rollback",
+    "reindex": "bot.indexing.commands:reindex",
+    "rollback": "bot.indexing.commands:rollback",
     "search": "bot.cli_commands:search",
     "serve": "bot.slack.serve:serve",
     "tool": "bot.cli_commands:tool",
@@ -54,6 +54,7 @@ class _Parser(argparse.ArgumentParser):
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     arguments = list(sys.argv[1:] if argv is None else argv)
+    sys.excepthook = tell_bug
     sys.exit(run(arguments, read_environ(os.environ, Path.cwd())))
 
 
@@ -65,7 +66,7 @@ def run(arguments: Sequence[str], environ: dict[str, str]) -> int:
         settings = Settings.from_env(environ)
         # One answer is not to be mixed with the log of how it came about, unless asked for.
         wants_log = options.command == "serve" or "ASK_MARVIN_LOG_LEVEL" in environ
-        _log_to_stderr(settings.log_level if wants_log else "WARNING")
+        log_to_stderr(settings.log_level if wants_log else "WARNING")
         name = " ".join(filter(None, (options.command, getattr(options, "part", ""))))
         return asyncio.run(_command(name)(options, settings, environ))
     except ExpectedError as error:
@@ -213,12 +214,3 @@ def exit_status(error: ExpectedError) -> int:
         case Refused():
             return EXIT_REFUSED
     return EXIT_BUG
-
-
-def _log_to_stderr(level: str) -> None:
-    logging.basicConfig(
-        stream=sys.stderr, level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True
-    )
-    # These two tell every request at INFO, addresses included.
-    for noisy in ("httpx", "httpx2", "alembic"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)

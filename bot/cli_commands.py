@@ -9,13 +9,14 @@ from rich.console import Console
 from rich.table import Table
 
 from bot.app import App, build, make_library
-from bot.cli import EXIT_RUN_FAILED, exit_status, print_json, read_question
-from bot.decided import Decided
+from bot.cards.decided import Decided
+from bot.cli import EXIT_INTERRUPTED, EXIT_RUN_FAILED, exit_status, print_json, read_question
 from bot.events import Answer, Done
+from bot.indexing.progress import FIRST_TIME, show_build
+from bot.indexing.reindex import Reindexer, open_or_build
+from bot.material import read_material
 from bot.picture_files import picture_folder, save
-from bot.progress import FIRST_TIME, show_build
 from bot.question import Question
-from bot.reindex import Reindexer, open_or_build
 from bot.retrieval import DOCS_TOOLS
 from bot.settings import Settings
 from bot.slack.manifest import manifest
@@ -27,14 +28,18 @@ from tools.toolbox import ToolFailure
 
 async def ask(options: argparse.Namespace, settings: Settings, environ: dict[str, str]) -> int:
     question = read_question(options.question)
+    material = read_material(options.question)
     async with build(settings, environ) as app:
         terminal = Terminal(app, _new_conversation())
         await terminal.open_index()
         if options.json:
             decided = Decided(app, confirm=options.yes, wait=options.wait)
-            print_json(await _answer_document(app, question, decided))
+            asked = Question(question, app.local, _new_conversation(), material=material)
+            print_json(await _answer_document(app, asked, decided))
             return 0 if decided.all_well else EXIT_RUN_FAILED
-        answer = await terminal.ask(question, confirm=options.yes or None, wait=options.wait)
+        answer = await terminal.ask(question, material, confirm=options.yes or None, wait=options.wait)
+    if terminal.was_interrupted:
+        return EXIT_INTERRUPTED
     if answer.failure:
         return exit_status(_expected(answer.failure))
     return 0 if terminal.all_well or not options.wait else EXIT_RUN_FAILED
@@ -117,8 +122,7 @@ async def print_manifest(options: argparse.Namespace, _settings: Settings, _envi
     return 0
 
 
-async def _answer_document(app: App, text: str, decided: Decided) -> dict[str, Any]:
-    question = Question(text, app.local, _new_conversation())
+async def _answer_document(app: App, question: Question, decided: Decided) -> dict[str, Any]:
     async for event in app.agent.answer(question):
         if isinstance(event, Done):
             if event.answer.failure:

@@ -5,14 +5,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from bot import tables
-from bot.audit import Audit
-from bot.audit_words import decisions, wanted
+from bot.audit.trail import Audit
+from bot.audit.words import decisions, wanted
 from bot.grammar import HELP, USAGE, Command
 from bot.memory import Memory
 from bot.people import Person
-from bot.policy import Policy
+from bot.policy.policy import Policy
+from bot.policy.rules import Role
 from bot.question import Place, Question
-from bot.rules import Role
 from bot.store import now
 from bot.workspace_commands import Result, run_in, said
 from bot.workspaces import Workspace, Workspaces
@@ -58,10 +58,7 @@ class Commands:
         if command.name == "status":
             return await self._status(workspace, person)
         result = await run_in(workspace, command, person)
-        offers = (
-            replace(offer, command=self._workspaces.typed(workspace.name, question.channel, offer.command))
-            for offer in result.offers
-        )
+        offers = self._workspaces.as_typed(result.offers, workspace.name, question.channel)
         return replace(result, offers=tuple(offers))
 
     async def _status(self, workspace: Workspace, person: Person) -> Result:

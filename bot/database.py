@@ -26,6 +26,7 @@ MIGRATION_LOCK = 7_236_401
 BUSY_TIMEOUT_MS = 10_000
 WAL_RETRY_S = 0.02
 CONNECT_TIMEOUT_S = 10
+MAX_PORT = 65_535
 # Longer than a replica waits for another one that is migrating.
 COMMAND_TIMEOUT_S = 30
 
@@ -60,7 +61,9 @@ def sqlite_url(file: Path) -> str:
 def _engine(database_url: str) -> AsyncEngine:
     try:
         url = make_url(database_url)
-    except (ArgumentError, ValueError):  # The second is a port that is no number.
+        if url.port is not None and url.port > MAX_PORT:
+            raise ValueError(url.port)
+    except (ArgumentError, ValueError):  # The second is a port that is none.
         raise BadInput(
             "DATABASE_URL is not a database address.", "Use postgresql://user:password@host/name."
         ) from None

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from bot.tables import code, codes, duration, facts_list, flow_runs, link, moment, plain, sentence
+from bot.durations import lasting
+from bot.tables import code, codes, facts_list, flow_runs, link, moment, plain, sentence
 
 MAX_MESSAGE = 1_000
 MAX_PARAMETERS = 20
@@ -19,9 +20,9 @@ def flow_run(data: Mapping[str, Any]) -> str:
         "Message": plain(data.get("full_message") or run.get("message", ""), MAX_MESSAGE),
         "Deployment": _linked(run.get("deployment"), data.get("deployment_url")),
         "Due": moment(run.get("due")) if run.get("due") else None,
-        "Late": duration(run["late_seconds"]) if run.get("late_seconds") else None,
+        "Late": lasting(run["late_seconds"]) if run.get("late_seconds") else None,
         "Started": moment(run.get("started")) if run.get("started") else None,
-        "Ran for": duration(run["run_seconds"]) if run.get("run_seconds") else None,
+        "Ran for": lasting(run["run_seconds"]) if run.get("run_seconds") else None,
         "Attempts": data["attempts"] if data["attempts"] > 1 else None,
         "Started by": plain(data.get("started_by") or ""),
         "Work pool": _linked(run.get("work_pool"), data.get("work_pool_url")),

@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from bot.durations import lasting
 from bot.events import Offer
 from bot.grammar import parse
-from bot.tables import MAX_SENTENCE, code, duration, link, plain, sentence
+from bot.tables import MAX_SENTENCE, code, link, plain, sentence
 
 MAX_EVIDENCE = 6
 MAX_SAMPLE = 5
@@ -114,7 +115,7 @@ def _group(number: int, group: Mapping[str, Any]) -> str:
         runs = [link(run["name"], run["url"]) for run in group["sample"]]
         oldest = group.get("oldest_late_seconds")
         which = "the oldest " if group["runs_count"] > 1 else ""
-        late = f", {which}{duration(oldest)} late" if oldest else ""
+        late = f", {which}{lasting(oldest)} late" if oldest else ""
         lines.append(f"**{_counted(group['runs_count'], 'run')}**{late}: {_first(runs, group['runs_count'])}")
     if any(name not in cause["summary"] for name in group["deployments"]):
         count = group["deployments_count"]

@@ -15,7 +15,7 @@ from bot.app import database_url, make_library
 from bot.cli import exit_status, print_json
 from bot.database import open_store
 from bot.llm import Model, connect
-from bot.policy import Policy
+from bot.policy.policy import Policy
 from bot.settings import Settings
 from bot.slack.errors import CONNECTION, code_of
 from bot.turns import Turn
@@ -27,6 +27,10 @@ from tools.connection import PrefectConnection
 from tools.prefect_client import PrefectClient
 
 TIMEOUT_S = 20.0
+
+
+class Absent(str):
+    """What a check found where something optional is not set up; all is well without it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,16 @@ class Check:
         return self.error is None
 
     @property
+    def is_set_up(self) -> bool:
+        return not isinstance(self.message, Absent)
+
+    @property
+    def mark(self) -> str:
+        if self.error:
+            return "[red]✗[/red]"
+        return "[green]✓[/green]" if self.is_set_up else "[dim]○[/dim]"
+
+    @property
     def fix(self) -> str:
         return self.error.fix if self.error else ""
 
@@ -49,13 +63,19 @@ class Check:
 async def doctor(options: argparse.Namespace, settings: Settings, environ: dict[str, str]) -> int:
     checks = await examine(settings, environ)
     if options.json:
-        print_json([{"name": c.name, "ok": c.ok, "message": c.message, "fix": c.fix} for c in checks])
+        print_json(
+            [
+                {"name": c.name, "ok": c.ok, "set_up": c.is_set_up, "message": c.message, "fix": c.fix}
+                for c in checks
+            ]
+        )
     else:
         console = Console(highlight=False)
         for check in checks:
-            mark = "[green]✓[/green]" if check.ok else "[red]✗[/red]"
-            console.print(f"{mark} [bold]{check.name}[/bold]", end=" ")
+            console.print(f"{check.mark} [bold]{check.name}[/bold]", end=" ")
             console.print(f"{check.message} {check.fix}".strip(), markup=False, soft_wrap=True)
+        if not all(check.is_set_up for check in checks):
+            console.print("○ not set up: it works without", style="dim", markup=False)
     return next((exit_status(check.error) for check in checks if check.error), 0)
 
 
@@ -132,14 +152,16 @@ async def _index(settings: Settings) -> str:
         await asyncio.to_thread(library.open)
         return tables.index(await asyncio.to_thread(library.status))
     except IndexMissing:
-        return "none yet: the first question builds the field guide's, `ask-marvin reindex` all sources"
+        return Absent(
+            "none yet: the first question builds the field guide's, `ask-marvin reindex` all sources"
+        )
     finally:
         library.close()
 
 
 async def _model(settings: Settings) -> str:
     if not settings.has_model:
-        return (
+        return Absent(
             "none: answers are quotes from the docs (set OPENAI_API_KEY or OPENAI_BASE_URL for worded ones)"
         )
     async with connect(settings.api_key, settings.openai_base_url).with_options(max_retries=0) as client:
@@ -159,7 +181,7 @@ async def _prefect(settings: Settings, environ: Mapping[str, str]) -> str:
 
 async def _workspace(connection: PrefectConnection | None) -> str:
     if connection is None:
-        return "none configured: answers from the docs alone (set PREFECT_API_URL, or use a profile)"
+        return Absent("none configured: answers from the docs alone (set PREFECT_API_URL, or use a profile)")
     async with PrefectClient(connection) as prefect:
         version = await prefect.version()
     return (
@@ -169,7 +191,7 @@ async def _workspace(connection: PrefectConnection | None) -> str:
 
 async def _slack_bot(settings: Settings) -> str:
     if settings.slack_bot_token is None:
-        return "none: the terminal works without (set SLACK_BOT_TOKEN to serve a workspace)"
+        return Absent("none: the terminal works without (set SLACK_BOT_TOKEN to serve a workspace)")
     me = await _slack_call(
         settings, settings.slack_bot_token.get_secret_value(), "auth.test", "SLACK_BOT_TOKEN"
     )
@@ -187,7 +209,7 @@ async def _slack_delivery(settings: Settings) -> str:
         raise Refused(
             "Nothing is set to receive events.", "Set SLACK_APP_TOKEN, or SLACK_SIGNING_SECRET for HTTP."
         )
-    return "none"
+    return Absent("none: nothing is delivered without SLACK_BOT_TOKEN")
 
 
 async def _slack_call(settings: Settings, token: str, method: str, variable: str) -> dict[str, str]:

@@ -4,13 +4,14 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from bot.card_table import Card
-from bot.egress import EgressFilter
+from bot.cards.table import Card
+from bot.egress.filter import EgressFilter
+from bot.egress.links import Links
+from bot.egress.quotations import Quotations
 from bot.events import Answer, Mode, Offer, TextDelta, ToolCall
 from bot.evidence import Evidence
-from bot.links import Links
 from bot.pictures import Picture
-from bot.quotations import Quotations
+from bot.sentences.topic import Thing, Topic, is_partial, things_of
 from knowledge.models import Passage
 from tools.redact import redact
 from tools.toolbox import Toolbox, ToolFailure, ToolOutcome
@@ -34,6 +35,11 @@ class Draft:
         self.failure: ToolFailure | None = None
         self.asked_in_words = False
         """A sentence was taken for a command: what it comes to is an answer, also that it cannot be done."""
+        self.asked = ""
+        """The command that the answer is one to, typed or understood."""
+        self._things: list[Thing] = []
+        self._beside: list[Thing] = []
+        self._is_partial = False
         self._started = time.perf_counter()
         self._shown: list[str] = []
         self._closed = False
@@ -55,6 +61,10 @@ class Draft:
     def note_call(self, outcome: ToolOutcome, ms: int) -> None:
         self.links.add(*outcome.links)
         self.calls.append(ToolCall(outcome.name, outcome.arguments, outcome.ok, ms))
+        things, beside = things_of(outcome)
+        self._things += things
+        self._beside += beside
+        self._is_partial = self._is_partial or is_partial(outcome)
 
     def show(self, text: str) -> Iterator[TextDelta]:
         """What of the text may be shown by now."""
@@ -104,6 +114,13 @@ class Draft:
             timings=self.timings,
             usage=self.usage,
         )
+
+    def topic(self, workspace: str) -> Topic:
+        """What the answer was about, for whoever speaks of it next."""
+        things = tuple(dict.fromkeys(self._things))
+        beside = tuple(one for one in dict.fromkeys(self._beside) if one not in things)
+        offers = tuple(offer.command for offer in self.offers)
+        return Topic(workspace, things, beside, self.asked, offers, self._is_partial)
 
     def _filter(self) -> EgressFilter:
         return EgressFilter(links=self.links, redact=redact, quotations=Quotations(self.evidence.text))

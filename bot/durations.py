@@ -13,6 +13,11 @@ def in_words(seconds: float) -> str:
     return " ".join(f"{number} {unit}" for number, unit in units[first : first + 2] if number)
 
 
+def lasting(seconds: float) -> str:
+    """In whole seconds, for what is out of date when it is read."""
+    return in_words(int(seconds)) if seconds >= 60 else f"{int(seconds)} s"
+
+
 def on_axis(seconds: float) -> str:
     """The same for a round value on an axis, where 0 needs no unit and 0.05 s all its digits."""
     if not seconds:

@@ -7,7 +7,7 @@ All text in them has passed the egress filter. Order: any number of `Status`, `T
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from bot.card_table import Card
+from bot.cards.table import Card
 from bot.pictures import Picture
 from tools.toolbox import ToolFailure
 

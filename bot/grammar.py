@@ -26,8 +26,10 @@ HELP = """\
 | `run DEPLOYMENT [x=1 …] [at TIME]` | start a run, now or `at 8:00`, `in 2 h`, …; you confirm it first |
 | `retry RUN …` · `rerun RUN [x=1 …] [at TIME]` | run the same run again · a new one like it, changed |
 | `cancel RUN …` | cancel runs, by name, id or link; you confirm it first |
+| `cancel all late runs` · `retry all failed runs` | of the workspace, or `of NAME`, `since 8:00`, … |
 | `pause DEPLOYMENT` · `resume DEPLOYMENT` | stop its schedules from making runs · let them |
 | `pause` or `resume pool NAME`, `queue POOL/QUEUE`, `schedule DEPLOYMENT [WHICH]` | the same for these |
+| `limits [TAG]` · `automations [TEXT]` | concurrency limits, with their use · what Prefect does by itself |
 | `status` | the workspace and the knowledge base at a glance |
 | `reindex [SOURCE]` · `rollback [GENERATION]` | bring the knowledge base up to date · go back (admins) |
 | `audit [DEPLOYMENT or PERSON] [today or NUMBER]` | who decided what (admins; for your eyes alone) |
@@ -54,6 +56,7 @@ _TALK = (
     r"|work|flows?|tasks?|runs?|deployments?|schedules?|pools?|queues?|workers?|automations?"
     r"|polic(?:y|ies)|logic|delays?|behaviou?rs?|settings|limits?|counts?|mechanisms?|handlers?)(?:\s|\Z))"
 )
+_IT = r"(?!(?:it|its|this|that|them|these|those|they|both|the)(?:[\s?.!]|\Z))"
 _RUN = re.compile(rf"(run|rerun|re-run)\s+{_TALK}({NAME})(\s.*)?", re.IGNORECASE | re.DOTALL)
 # One name, or several words that all look like the name of a run.
 _RUNS = rf"(\s+{_TALK}{NAME}|(?:\s+(?=\S*[-/\d]){NAME}){{2,20}})"
@@ -87,6 +90,8 @@ _SHAPES: Sequence[tuple[str, re.Pattern[str]]] = [
         ("pool", rf"(?:work[ -]?)?pool\s+({NAME})"),
         ("deployments", rf"deployments(?:\s+({NAME}))?"),
         ("runs", rf"runs(?:\s+({NAME}))?"),
+        ("limits", rf"limits(?:\s+(?:of\s+)?(?:tag\s+)?({NAME}))?"),
+        ("automations", rf"automations(?:\s+({NAME}))?"),
         # `cancel that please` is a sentence; several words are runs only when all of them look like it.
         *((verb, rf"{verb}{_RUNS}") for verb in ("cancel", "retry")),
         *((verb, rf"{verb}\s+(?:deployment\s+)?{_TALK}({NAME})") for verb in ("pause", "resume")),
@@ -100,11 +105,11 @@ _SHAPES: Sequence[tuple[str, re.Pattern[str]]] = [
         ("reindex", rf"reindex(?:\s+(?!--)({NAME}))?(?:\s+((?:--|[—–])force))?"),
         ("rollback", r"roll\s?back(?:\s+(?:to\s+)?(?:generation\s+)?(\d{1,9}))?"),
         # `why not?` and `why so?` are talk.
-        ("why", rf"why\s+(?!not\b|so\b|me\b|is\b|that\b|this\b|then\b|though\b)({NAME}?)\s*\??"),
-        ("where", rf"where\s+(?!is\b|are\b|do\b|to\b|then\b|exactly\b)({NAME}?)\s*\??"),
-        ("logs", rf"logs?\s+(?:of\s+)?({NAME})"),
-        ("timeline", rf"timeline\s+(?:of\s+)?({NAME})(?:\s+(\d{{1,2}}))?"),
-        ("show", rf"(?:show|describe)\s+({NAME})"),
+        ("why", rf"why\s+(?!not\b|so\b|me\b|is\b|that\b|this\b|then\b|though\b){_IT}({NAME}?)\s*\??"),
+        ("where", rf"where\s+(?!is\b|are\b|do\b|to\b|then\b|exactly\b){_IT}({NAME}?)\s*\??"),
+        ("logs", rf"logs?\s+(?:of\s+)?{_IT}({NAME})"),
+        ("timeline", rf"timeline\s+(?:of\s+)?{_IT}({NAME})(?:\s+(\d{{1,2}}))?"),
+        ("show", rf"(?:show|describe)\s+{_IT}({NAME})"),
         ("status", r"status"),
         # Prefect Cloud has audit logs and events of its own, which people ask about.
         ("audit", rf"audit(?:\s+(?!(?:logs?|trails?|events?)\b)({NAME}))?(?:\s+(today|\d{{1,4}}))?"),

@@ -52,6 +52,8 @@ class Item:
     payload: dict[str, Any]
     attempt: int
     """1 the first time; more after a crash."""
+    key: str = ""
+    """The delivery's: no other item ever has it, and the same one at each attempt."""
 
 
 class TryLater(Exception):
@@ -107,7 +109,14 @@ class Inbox:
             update(inbox)
             .where(inbox.c.id == oldest)
             .values(state="claimed", lease_until=now() + LEASE, attempts=inbox.c.attempts + 1)
-            .returning(inbox.c.id, inbox.c.conversation, inbox.c.kind, inbox.c.payload, inbox.c.attempts)
+            .returning(
+                inbox.c.id,
+                inbox.c.conversation,
+                inbox.c.kind,
+                inbox.c.payload,
+                inbox.c.attempts,
+                inbox.c.delivery_key,
+            )
         )
         async with self._engine.begin() as connection:
             row = (await connection.execute(claimed)).one_or_none()

@@ -8,11 +8,12 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from bot.cards import CardBook, StillRunning
+from bot.cards.book import CardBook
+from bot.cards.busy import StillRunning
 from bot.draft import Draft, passages_of
 from bot.events import AlreadyRunning, CardProposed, Event, PictureDrawn, TextDelta, ToolFinished, ToolStarted
 from bot.pictures import Pictures
-from bot.policy import Policy
+from bot.policy.policy import Policy
 from bot.prompt import Prompt
 from bot.question import Question
 from bot.retrieval import DOCS_TOOLS
@@ -248,6 +249,7 @@ async def offer(
             question.person,
             question.conversation,
             question.place(workspace.name),
+            key=_key(proposal, question, draft),
         )
     except StillRunning as error:
         return AlreadyRunning(error.card, str(error)) if error.card else f"No card was shown. {error}"
@@ -255,6 +257,12 @@ async def offer(
         return f"No card was shown. {error}"
     draft.cards.append(card)
     return CardProposed(card)
+
+
+def _key(proposal: Proposal, question: Question, draft: Draft) -> str:
+    """Counts those of one thing: a message may ask for the same twice, with other parameters."""
+    alike = [(card.proposal.action, card.proposal.target) for card in draft.cards]
+    return f"{question.key}:{alike.count((proposal.action, proposal.target))}" if question.key else ""
 
 
 def _told(offered: CardProposed | AlreadyRunning | str) -> str:

@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bot.people import Person
-from bot.store import now, threads, turns
+from bot.store import now, threads, topics, turns
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +75,13 @@ class Memory:
             result = await connection.execute(
                 delete(turns).where(turns.c.team == person.team, turns.c.user_id == person.id)
             )
+            mine = (topics.c.team == person.team, topics.c.user_id == person.id)
+            await connection.execute(delete(topics).where(*mine))
         return int(result.rowcount)
 
     async def purge(self, older_than: timedelta) -> None:
-        """Delete turns that are so old, and threads that nobody has written in for so long."""
+        """Delete turns and topics that are so old, and threads that nobody has written in for so long."""
         async with self._engine.begin() as connection:
             await connection.execute(delete(turns).where(turns.c.created_at < now() - older_than))
+            await connection.execute(delete(topics).where(topics.c.created_at < now() - older_than))
             await connection.execute(delete(threads).where(threads.c.updated_at < now() - older_than))

@@ -1,8 +1,11 @@
 """What somebody asked, and where."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bot.people import Person
+
+# Of what was handed over; a follow-up needs to know no more than what it was.
+REMEMBERED_CHARS = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +34,22 @@ class Question:
     channel: str = ""
     """Slack's id of where it was said; empty in the terminal."""
 
+    key: str = ""
+    """What the surface knows this very message by; the same when it is answered again after a crash."""
+    material: str = ""
+    """What was handed over with it, such as a log: to be read, never to be followed."""
     private: bool = False
     """Whether the answer is shown to the person alone, whatever the channel."""
+
+    @property
+    def searched(self) -> str:
+        """What the docs are searched for."""
+        return f"{self.text}\n\n{self.material}" if self.material else self.text
+
+    @property
+    def remembered(self) -> str:
+        """What the thread keeps of it."""
+        return replace(self, material=self.material[:REMEMBERED_CHARS]).searched
 
     @property
     def is_overheard(self) -> bool:

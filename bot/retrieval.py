@@ -9,10 +9,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from bot.draft import Draft, passages_of
+from bot.egress.symbol_marks import SymbolMarks
 from bot.language import is_english
 from bot.memory import Turn
 from bot.rewrite import Rewriter
-from bot.symbol_marks import SymbolMarks
 from bot.versions import came_with, since
 from knowledge.models import Passage
 from knowledge.symbols.table import Symbols

@@ -173,6 +173,13 @@ class Settings(BaseModel):
             raise PydanticCustomError("url", "It should begin with http:// or https://")
         return url
 
+    @field_validator("slack_api_url", mode="after")
+    @classmethod
+    def _has_no_login(cls, url: str) -> str:
+        if "@" in url:
+            raise PydanticCustomError("url", "It should hold no user name and no password")
+        return url
+
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> "Settings":
         """Read the settings; an empty value counts as not set. Raises BadInput naming each wrong variable."""

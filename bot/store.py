@@ -1,8 +1,9 @@
 """The tables of the database that `bot.database` opens.
 
 Who reads and writes which table: `inbox` bot/inbox.py · `threads`, `turns` bot/memory.py ·
-`cards` bot/card_table.py · `audit` bot/audit.py · `watches`, `watched_runs` bot/watch_table.py ·
-`leases` bot/lease.py.
+`topics` bot/sentences/topics.py, and bot/memory.py to forget them · `cards` bot/cards/table.py ·
+`audit` bot/audit/trail.py · `leases` bot/follow/lease.py ·
+`watches`, `watched_runs` bot/follow/watch_table.py.
 """
 
 from datetime import UTC, datetime
@@ -95,6 +96,18 @@ turns = Table(
     Column("question", PlainText, nullable=False),
     Column("answer", PlainText, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
+)
+
+topics = Table(
+    "topics",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("conversation", String(200), nullable=False, index=True),
+    Column("team", String(40), nullable=False),
+    Column("user_id", String(40), nullable=False, index=True),
+    Column("workspace", String(200), nullable=False),
+    Column("about", JSON, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False, index=True),
 )
 
 cards = Table(

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from bot.durations import lasting
 from knowledge.library import IndexStatus
 
 MAX_NAME = 80
@@ -83,6 +84,37 @@ def deployments(data: dict[str, Any]) -> str:
     return table(("deployment", "pool", "status", "schedule"), rows, truncated=data["truncated"])
 
 
+def limits(data: dict[str, Any]) -> str:
+    """What is limited by a tag, a deployment or a name of its own; a pool's limit stands with the pool."""
+    rows = [
+        (
+            link(row["name"], row.get("url") or ""),
+            row["kind"],
+            row["limit"],
+            f"{row['in_use']}{' (full)' if row['full'] else ''}" if row["enabled"] else "switched off",
+        )
+        for row in data["limits"]
+    ]
+    if not rows:
+        return "There is no such concurrency limit; those of work pools and queues stand in `pool NAME`."
+    return table(("limit", "of a", "slots", "in use"), rows, truncated=data["truncated"])
+
+
+def automations(data: dict[str, Any]) -> str:
+    rows = [
+        (
+            link(row["name"], row["url"]),
+            "on" if row["enabled"] else "off",
+            plain(row["when"], MAX_SENTENCE),
+            plain("; ".join(row["then"]), MAX_SENTENCE),
+        )
+        for row in data["automations"]
+    ]
+    if not rows:
+        return "There is no such automation."
+    return table(("automation", "state", "when", "then"), rows, truncated=data["truncated"])
+
+
 def flow_runs(data: dict[str, Any]) -> str:
     rows = [_run_row(run) for run in data["flow_runs"]]
     if not rows:
@@ -120,7 +152,7 @@ def index(status: IndexStatus) -> str:
 
 def _run_row(run: dict[str, Any]) -> tuple[Any, ...]:
     late = run.get("late_seconds")
-    when = f"{duration(late)} late" if late else moment(run.get("started") or run.get("due"))
+    when = f"{lasting(late)} late" if late else moment(run.get("started") or run.get("due"))
     return (
         link(run["name"], run["url"]),
         code(run.get("deployment") or run["flow"]),
@@ -197,12 +229,4 @@ def moment(iso: str | None) -> str:
 
 
 def ago(seconds: int | None) -> str:
-    return "never" if seconds is None else f"{duration(seconds)} ago"
-
-
-def duration(seconds: float) -> str:
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    days, hours = divmod(hours, 24)
-    parts = [(days, "d"), (hours, "h"), (minutes, "min"), (rest, "s")]
-    return " ".join([f"{number} {unit}" for number, unit in parts if number][:2]) or "0 s"
+    return "never" if seconds is None else f"{lasting(seconds)} ago"

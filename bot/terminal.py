@@ -1,35 +1,29 @@
 """The terminal surface: renders the agent's events, asks before a card is confirmed, holds a conversation."""
 
-import asyncio
-import contextlib
 import re
 import sys
-import termios
-import threading
 from collections.abc import AsyncIterator, Iterable
 
 from rich.console import Console
 from rich.markdown import Markdown
 
 from bot.app import App
-from bot.card_table import Card
-from bot.cards import Press
+from bot.cards.book import Press
+from bot.cards.performer import KNOWLEDGE
+from bot.cards.table import Card
 from bot.events import AlreadyRunning, Answer, Done, Event, Status, TextDelta, ToolStarted
+from bot.follow.terminal import Foreground, as_wanted
+from bot.follow.watch_table import WatchedRun
+from bot.indexing.progress import FIRST_TIME, BuildBar, show_build
+from bot.lines import Interrupted, read_answer, read_line
 from bot.parameter_prompts import ask_parameters
 from bot.people import LOCAL
-from bot.performer import KNOWLEDGE
 from bot.picture_files import picture_folder, save
-from bot.progress import FIRST_TIME, BuildBar, show_build
 from bot.question import Question
-from bot.terminal_follow import Foreground, as_wanted
-from bot.watch_table import WatchedRun
+from bot.sentences.topic import Thing, Topic
 from knowledge.errors import ExpectedError
 from knowledge.report import Progress
 from tools.proposal import Receipt
-
-with contextlib.suppress(ImportError):
-    # For what it does to input(): line editing, history, and a paste that stays one message.
-    import readline  # noqa: F401
 
 PROMPT = "\nyou › "
 # Lists, tables and code bring the empty line above them along.
@@ -46,20 +40,35 @@ class Terminal:
         self._out = Console(highlight=False)
         self._err = Console(stderr=True, highlight=False)
         self._has_spoken = False
+        self.was_interrupted = False
+        """Whether the person pressed Ctrl-C instead of deciding."""
         self.all_well = True
         """Whether all runs that were followed so far came to the end that was wanted."""
 
-    async def ask(self, text: str, *, confirm: bool | None = None, wait: bool = False) -> Answer:
-        """Answer a question and have its cards decided: by `confirm`, or by the person, who is asked y/N.
+    async def ask(
+        self, text: str, material: str = "", *, confirm: bool | None = None, wait: bool = False
+    ) -> Answer:
+        """Answer a question, about the material if there is any, and have its cards decided.
+
+        By `confirm`, or by the person, who is asked y/N.
 
         What that begins is followed to its end at a terminal, and with `wait` anywhere.
         """
-        answer = await self.answer(text)
+        answer = await self.answer(text, material)
         for card in answer.cards:
             receipt = await self.decide(card, confirm=confirm)
+            if self.was_interrupted:
+                break
             if receipt and (wait or self._out.is_terminal):
                 await self.follow(card, receipt)
+            if receipt:
+                await self._note(card, receipt)
         return answer
+
+    async def _note(self, card: Card, receipt: Receipt) -> None:
+        """From now on `it` is what was begun."""
+        runs = tuple(Thing("flow run", id_, "") for id_ in receipt.flow_run_ids)
+        await self._app.topics.note(self._conversation, LOCAL, Topic(card.workspace, runs))
 
     async def follow(self, card: Card, receipt: Receipt) -> tuple[WatchedRun, ...]:
         """Follow the runs of a confirmed card in the foreground; Ctrl-C ends that, and not the runs."""
@@ -70,16 +79,23 @@ class Terminal:
         self.all_well = self.all_well and as_wanted(card.proposal.action, runs)
         return runs
 
-    async def answer(self, text: str) -> Answer:
+    async def answer(self, text: str, material: str = "") -> Answer:
         """Answer one question; its cards stay open."""
-        return await self._show(self._app.agent.answer(Question(text, self._app.local, self._conversation)))
+        question = Question(text, self._app.local, self._conversation, material=material)
+        return await self._show(self._app.agent.answer(question))
 
     async def decide(self, card: Card, *, confirm: bool | None = None) -> Receipt | None:
-        """Show the card, ask, and do what was decided."""
+        """Show the card, ask, and do what was decided; a Ctrl-C decides nothing."""
         self._show_card(card)
         nobody = confirm is None and not sys.stdin.isatty()
-        if confirm is None:
-            card, confirm = await self._decision(card)
+        self.was_interrupted = False
+        try:
+            if confirm is None:
+                card, confirm = await self._decision(card)
+        except Interrupted:
+            self.was_interrupted = True
+            self._say("\nNothing was decided, so nothing is done.")
+            return None
         if not confirm:
             press = await self._app.cards.decline(card, LOCAL)
         else:
@@ -198,12 +214,15 @@ class Terminal:
         self._out.print(shown, markup=False, emoji=False, style=style, soft_wrap=not self._out.is_terminal)
 
     async def _decision(self, card: Card) -> tuple[Card, bool]:
-        """The card, as the person may have changed it, and whether to do it; only a clear yes is a yes."""
+        """The card, as the person may have changed it, and whether to do it; only a clear yes is a yes.
+
+        Raises Interrupted.
+        """
         if not sys.stdin.isatty():
             return card, False
         while True:
             try:
-                answer = await read_line("Do it? [y/N/e] " if card.proposal.editable else "Do it? [y/N] ")
+                answer = await read_answer("Do it? [y/N/e] " if card.proposal.editable else "Do it? [y/N] ")
             except EOFError:
                 return card, False
             if not (card.proposal.editable and answer.strip().lower() in ("e", "edit")):
@@ -224,39 +243,6 @@ class Terminal:
         except ExpectedError as error:
             self._say(str(error))
             return card
-
-
-async def read_line(prompt: str) -> str:
-    """A line from the terminal. Raises EOFError at its end; a Ctrl-C ends the wait at once.
-
-    The reading thread is a daemon: one of an executor would be waited for, and the program would not end
-    before the next Enter.
-    """
-    loop = asyncio.get_running_loop()
-    line: asyncio.Future[str] = loop.create_future()
-
-    def settle(text: str | None) -> None:
-        if not line.done():
-            line.set_exception(EOFError()) if text is None else line.set_result(text)
-
-    # Values of other people stand in it.
-    shown = "".join(character for character in prompt if character.isprintable() or character == "\n")
-
-    def read() -> None:
-        try:
-            text: str | None = input(shown)
-        except EOFError:
-            text = None
-        with contextlib.suppress(RuntimeError):  # The loop has gone: somebody pressed Ctrl-C.
-            loop.call_soon_threadsafe(settle, text)
-
-    settings = termios.tcgetattr(sys.stdin) if sys.stdin.isatty() else None
-    threading.Thread(target=read, daemon=True).start()
-    try:
-        return await line
-    finally:
-        if settings:
-            termios.tcsetattr(sys.stdin, termios.TCSADRAIN, settings)
 
 
 class Paragraphs:

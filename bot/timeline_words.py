@@ -102,7 +102,9 @@ def headline(data: Mapping[str, Any], time_zone: str) -> str:
     """What stands above the picture, in Markdown: the name, linked, and the facts."""
     timeline = read_timeline(data)
     subject = timeline.run if isinstance(timeline, RunTimeline) else timeline
-    return f"**{link(subject.name, subject.url)}**: {plain(facts(timeline, zone_of(time_zone)))}."
+    told = plain(facts(timeline, zone_of(time_zone)))
+    took = _took(timeline) if isinstance(timeline, DeploymentTimeline) else ""
+    return f"**{link(subject.name, subject.url)}**: {told}. {plain(took)}".strip()
 
 
 def alt_text(timeline: Timeline, zone: tzinfo) -> str:
@@ -117,13 +119,18 @@ def alt_text(timeline: Timeline, zone: tzinfo) -> str:
     return line if len(line) <= MAX_ALT else f"{line[: MAX_ALT - 1]}…"
 
 
-def _outstanding(timeline: DeploymentTimeline) -> str:
-    runs = timeline.runs
+def _took(timeline: DeploymentTimeline) -> str:
     told = []
     if timeline.median_seconds is not None:
         told.append(f"A completed run took {in_words(timeline.median_seconds)} in the median.")
-    if slowest := max(runs, key=lambda run: run.seconds, default=None):
+    if slowest := max(timeline.runs, key=lambda run: run.seconds, default=None):
         told.append(f"Longest: {shortened(slowest.name, MAX_NAME)}, {in_words(slowest.seconds)}.")
+    return " ".join(told)
+
+
+def _outstanding(timeline: DeploymentTimeline) -> str:
+    runs = timeline.runs
+    told = [_took(timeline)] if runs else []
     if bad := [run.name for run in runs if run.state_type in BAD]:
         told.append(f"Failed or crashed: {_named(bad)}.")
     if late := [run for run in runs if run.waited_seconds >= TELLING_WAIT]:

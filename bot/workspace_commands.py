@@ -1,6 +1,7 @@
 """Typed commands about one Prefect workspace: a tool call, and its result in words."""
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,6 +11,8 @@ from bot.diagnosis_text import late_diagnosis, offers_of, run_diagnosis
 from bot.events import Offer
 from bot.grammar import Command, names_in, pairs_in
 from bot.people import Person
+from bot.sentences.time_back import hours_back
+from bot.store import now
 from bot.timeline_words import headline
 from bot.workspaces import Workspace
 from knowledge.errors import BadInput
@@ -30,6 +33,11 @@ RUN_STATES: Mapping[str, dict[str, Any]] = {
 }
 
 
+# The runs of one deployment are few.
+WEEK = 24 * 7.0
+_QUOTED = re.compile(r"[\"“`]|://")
+
+
 @dataclass(frozen=True, slots=True)
 class Result:
     """What a command says, in Markdown, and the tool call that it rests on."""
@@ -41,6 +49,17 @@ class Result:
 
 async def run_in(workspace: Workspace, command: Command, person: Person) -> Result:
     """Run a command that looks at the workspace, or proposes a change in it."""
+    result = (
+        await _listed(workspace, command, person)
+        or await _looked(workspace, command, person)
+        or await _ordered(workspace, command, person)
+    )
+    if result is None:
+        raise LookupError(f"no command {command.name}")
+    return result
+
+
+async def _listed(workspace: Workspace, command: Command, person: Person) -> Result | None:
     match command:
         case Command("pools"):
             return await _shown(workspace, "list_work_pools", {}, tables.work_pools)
@@ -48,8 +67,25 @@ async def run_in(workspace: Workspace, command: Command, person: Person) -> Resu
             return await _shown(workspace, "describe_work_pool", {"work_pool": name}, tables.work_pool)
         case Command("deployments", words):
             return await _shown(workspace, "list_deployments", {"name": " ".join(words)}, tables.deployments)
+        case Command("deployments paused"):
+            return await _shown(workspace, "list_deployments", {"paused_only": True}, tables.deployments)
+        case Command("limits", words):
+            return await _shown(
+                workspace, "list_concurrency_limits", {"name": " ".join(words)}, tables.limits
+            )
+        case Command("automations", words):
+            return await _shown(workspace, "list_automations", {"name": " ".join(words)}, tables.automations)
         case Command("runs", words):
-            return await _shown(workspace, "list_flow_runs", _run_filter(words), tables.flow_runs)
+            return await _shown(workspace, "list_flow_runs", _run_filter(words, person), tables.flow_runs)
+        case Command("runs of", (kind, name, state)):
+            wanted = {**RUN_STATES.get(state, {}), kind.replace(" ", "_"): name, "since_hours": WEEK}
+            return await _shown(workspace, "list_flow_runs", wanted, tables.flow_runs)
+    return None
+
+
+async def _looked(workspace: Workspace, command: Command, person: Person) -> Result | None:
+    """At one thing, or at all that is late."""
+    match command:
         case Command("why", ("late",)):
             return await _diagnosed(workspace, "diagnose_late_runs", {})
         case Command("why", (name,)):
@@ -63,12 +99,33 @@ async def run_in(workspace: Workspace, command: Command, person: Person) -> Resu
             return await _timeline(workspace, name, runs, person)
         case Command("logs", (name,)):
             return await _shown(workspace, "read_logs", {"flow_run": name}, details.logs)
+    return None
+
+
+async def _ordered(workspace: Workspace, command: Command, person: Person) -> Result | None:
+    """What changes something, as a card."""
+    match command:
         case Command("run" | "rerun" as verb, (name, *rest)):
             return await _trigger(workspace, verb, name, rest, person)
         case Command("retry", (names,)):
             return await _proposed(workspace, "retry_run", {"flow_runs": names_in(names)})
         case Command("cancel", (names,)):
             return await _proposed(workspace, "cancel_runs", {"runs": names_in(names)})
+        case Command("cancel all", (states, kind, scope)):
+            wanted = {"states": states.split(",")} if states else {}
+            return await _proposed(
+                workspace, "cancel_runs", {**wanted, **await _scope(workspace, kind, scope)}
+            )
+        case Command("retry all", (states, kind, scope, window)):
+            ended = {
+                "states": states.split(","),
+                "ended_within_hours": hours_back(window, now(), person.zone),
+            }
+            return await _proposed(workspace, "retry_run", {**ended, **await _scope(workspace, kind, scope)})
+        case Command("pause all" | "resume all", (kind, scope)):
+            argument = await _scope(workspace, kind, scope)
+            tool = f"{command.name.partition(' ')[0]}_{next(iter(argument))}"
+            return await _proposed(workspace, tool, argument)
         case Command("pause" | "resume" as verb, (name,)):
             return await _proposed(workspace, f"{verb}_deployment", {"deployment": name})
         case Command("pause pool" | "resume pool", (name,)):
@@ -76,20 +133,14 @@ async def run_in(workspace: Workspace, command: Command, person: Person) -> Resu
         case Command("pause queue" | "resume queue", (pool, queue)):
             return await _proposed(workspace, _pool_tool(command), {"work_pool": pool, "work_queue": queue})
         case Command("pause schedule" | "resume schedule", (name, *which)):
-            return await _proposed(
-                workspace,
-                "set_schedule_active",
-                {
-                    "deployment": name,
-                    "active": command.name == "resume schedule",
-                    "schedule": " ".join(which),
-                },
-            )
+            active = command.name == "resume schedule"
+            one = {"deployment": name, "active": active, "schedule": " ".join(which)}
+            return await _proposed(workspace, "set_schedule_active", one)
         case Command("reindex", words):
             return await _proposed(workspace, "reindex_knowledge", _reindex_arguments(words))
         case Command("rollback", words):
             return await _proposed(workspace, "rollback_knowledge", {"generation": words[0] if words else 0})
-    raise LookupError(f"no command {command.name}")
+    return None
 
 
 async def _shown(
@@ -135,8 +186,19 @@ async def _timeline(workspace: Workspace, name: str, runs: Sequence[str], person
 
 async def _argument(workspace: Workspace, name: str) -> dict[str, str]:
     """The name as the argument of its kind; what is no exact name is left for the tool to make sense of."""
-    found = await find_references(workspace.prefect, name)
+    # In quotes it stays one name, however many words it has.
+    found = await find_references(workspace.prefect, name if _QUOTED.search(name) else f'"{name}"')
     kind = found[0].kind if found else ("deployment" if "/" in name else "flow run")
+    return {kind.replace(" ", "_"): name}
+
+
+async def _scope(workspace: Workspace, kind: str, name: str) -> dict[str, str]:
+    """All runs of a deployment or in a pool: which of the two, where nobody said, its name tells."""
+    if not name:
+        return {}
+    if not kind:
+        kinds = [one.kind for one in await find_references(workspace.prefect, f'"{name}"')]
+        kind = "work pool" if "work pool" in kinds and "deployment" not in kinds else "deployment"
     return {kind.replace(" ", "_"): name}
 
 
@@ -176,10 +238,13 @@ def said(failure: ToolFailure | None) -> str:
     return f"{failure.message} {failure.fix}".strip()
 
 
-def _run_filter(words: Sequence[str]) -> dict[str, Any]:
+def _run_filter(words: Sequence[str], person: Person) -> dict[str, Any]:
+    """A state or a deployment, and perhaps the words that tell how far to look back."""
     if not words:
         return {}
-    return RUN_STATES.get(words[0].lower(), {"deployment": words[0]})
+    wanted = RUN_STATES.get(words[0].lower(), {"deployment": words[0]})
+    back = {"since_hours": hours_back(words[1], now(), person.zone)} if len(words) > 1 else {}
+    return {**wanted, **back}
 
 
 def _reindex_arguments(words: Sequence[str]) -> dict[str, Any]:

@@ -6,13 +6,14 @@ A channel may have its own; a word in the message (`prod: runs late`, `why etl i
 
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from bot.events import Offer
 from knowledge.errors import BadInput
 from tools.connection import PrefectConnection, resolve_connection
 from tools.prefect_client import PrefectClient
@@ -90,6 +91,10 @@ class Workspaces:
     def typed(self, workspace: str, channel: str, command: str) -> str:
         """The command as it has to be typed in that channel to mean that workspace."""
         return command if self.of_channel(channel).name == workspace else f"{workspace}: {command}"
+
+    def as_typed(self, offers: Iterable[Offer], workspace: str, channel: str) -> list[Offer]:
+        """Their commands as they have to be typed in that channel."""
+        return [replace(one, command=self.typed(workspace, channel, one.command)) for one in offers]
 
     def _named(self, word: str) -> Workspace:
         return next(item for name, item in self._members.items() if name.lower() == word.lower())

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import knowledge
-from bot.reindex import Reindexer
+from bot.indexing.reindex import Reindexer
 from bot.settings import Settings
 from knowledge.embed import static_embedder
 from knowledge.evaluation import evaluate, load_questions

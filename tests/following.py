@@ -3,7 +3,7 @@
 import secrets
 from datetime import datetime, timedelta
 
-from bot.card_table import Card
+from bot.cards.table import Card
 from bot.store import now
 from tools.proposal import Proposal
 

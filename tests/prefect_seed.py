@@ -63,6 +63,14 @@ class Seed:
         self._made.append(f"work_pools/{name}")
         return name
 
+    async def limit(self, name: str, limit: int, **more: Any) -> dict[str, Any]:
+        """A global limit; a full one is mentioned in every later diagnosis, so it goes with the test."""
+        row: dict[str, Any] = await self.post(
+            "v2/concurrency_limits/", {"name": name, "limit": limit, **more}
+        )
+        self._made.append(f"v2/concurrency_limits/{name}")
+        return row
+
     async def worker(self, pool: str, *, name: str = "worker-1", interval: int = 30) -> str:
         """A heartbeat is all that makes a worker; it does not poll queues by itself."""
         body = {"name": name, "heartbeat_interval_seconds": interval}

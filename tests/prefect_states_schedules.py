@@ -26,8 +26,10 @@ async def schedule_inactive(world: World) -> Labelled:
 async def deployment_paused(world: World) -> Labelled:
     """Its schedule still says active."""
     schedule = {"schedule": EACH_MORNING, "active": True}
-    deployment = await world.deploy("count_stock", world.pool, stem="halted", schedules=[schedule])
-    await world.seed.post(f"deployments/{deployment['id']}/pause_deployment")
+    # From the start: a scheduler that is at work while one is paused writes its runs all the same.
+    deployment = await world.deploy(
+        "count_stock", world.pool, stem="halted", schedules=[schedule], paused=True
+    )
     return Labelled(
         question=f"why are there no upcoming runs of {deployment['full_name']}?",
         kind="deployment_paused",

@@ -49,3 +49,7 @@ async def answered(slack: FakeSlack, ts: str, *, channel: str = CHANNEL, count: 
 
     await slack.until(finished, timeout=ANSWERED_WITHIN, why=f"{count} answers")
     return slack.thread(channel, ts)
+
+
+async def unplaced(card_id: str, *, channel: str, ts: str) -> None:
+    """Of what shows cards, for tests where none is pressed."""

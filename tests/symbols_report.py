@@ -10,9 +10,9 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from bot.egress import EgressFilter
-from bot.links import Links
-from bot.symbol_marks import SymbolMarks
+from bot.egress.filter import EgressFilter
+from bot.egress.links import Links
+from bot.egress.symbol_marks import SymbolMarks
 from knowledge.models import Page
 from knowledge.symbols.package import Origin, bring_up_to_date, origin_of
 from knowledge.symbols.since import first_seen

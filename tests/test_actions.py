@@ -296,7 +296,8 @@ async def test_of_a_deployment_what_is_scheduled_for_later_stays(cancel: CancelR
 
 async def test_more_than_fifty_runs_are_refused(cancel: CancelRuns, seed: Seed) -> None:
     row = await seed.deployment()
-    await seed.post(f"deployments/{row['id']}/create_flow_run/bulk", [{} for _ in range(51)])
+    for _ in range(51):  # One by one: the bulk route leaves out, with a 200, what finds the database locked.
+        await seed.run(row)
     with pytest.raises(BadInput, match="more than 50"):
         await cancel.cancel_runs(deployment=row["full_name"], states=("SCHEDULED",))
 

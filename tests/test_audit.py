@@ -9,8 +9,8 @@ from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bot.app import DATABASE_FILE, App
-from bot.audit import MAX_AFFECTED, Audit, Entry, Wanted
-from bot.audit_words import MAX_SHOWN, decisions, wanted
+from bot.audit.trail import MAX_AFFECTED, Audit, Entry, Wanted
+from bot.audit.words import MAX_SHOWN, decisions, wanted
 from bot.database import open_store, sqlite_url
 from bot.grammar import Command, parse
 from bot.people import LOCAL, Person

@@ -8,10 +8,11 @@ import pytest
 from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from bot.audit import Audit
-from bot.card_edits import CardEdits
-from bot.card_table import Card
-from bot.cards import EXPIRY, CardBook
+from bot.audit.trail import Audit
+from bot.cards.book import CardBook
+from bot.cards.edits import CardEdits
+from bot.cards.expiry import EXPIRY
+from bot.cards.table import Card
 from bot.store import cards, now
 from knowledge.errors import BadInput, Refused
 from tests.database import decisions
@@ -114,13 +115,16 @@ async def test_whoever_may_not_confirm_may_not_change(
     assert await decisions(engine) == [("U1ANN", "proposed"), *2 * [(person.id, "refused")]]
 
 
-async def test_the_asker_may_change_what_others_have_to_confirm(
+async def test_an_asker_whose_right_was_taken_away_may_not_change_the_card_either(
     engine: AsyncEngine, hands: Editor, card: Card
 ) -> None:
     nobody = type(POLICY)()
     edits = CardEdits(engine, policy=nobody, performer=hands, audit=Audit(engine))  # type: ignore[arg-type]
-    assert (await edits.form(card, ANN)).fields[0].shown == "2026-01-01"
-    assert (await changed(edits, card, by=ANN)).revision == 1
+    with pytest.raises(Refused, match="admin"):
+        await edits.form(card, ANN)
+    with pytest.raises(Refused, match="admin"):
+        await changed(edits, card, by=ANN)
+    assert await decisions(engine) == [("U1ANN", "proposed"), *2 * [("U1ANN", "refused")]]
 
 
 async def test_a_decided_or_expired_card_is_not_changed(

@@ -10,16 +10,18 @@ import pytest
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from bot.audit import MAX_DETAIL, Audit, Wanted
-from bot.card_table import Card, CardState
-from bot.cards import CUT_OFF, EXPIRY, START_UP, CardBook, StillRunning
+from bot.audit.trail import MAX_DETAIL, Audit, Wanted
+from bot.cards.book import CardBook
+from bot.cards.busy import START_UP, StillRunning
+from bot.cards.expiry import CHANGED, CUT_OFF, EXPIRY
+from bot.cards.performer import Report
+from bot.cards.table import Card, CardState
+from bot.follow.watch_table import WatchTable
 from bot.people import LOCAL, Person
-from bot.performer import Report
-from bot.policy import LOOK_EVERY_S, Policy
+from bot.policy.policy import LOOK_EVERY_S, Policy
+from bot.policy.rules import Level, Role, Rule, Rules
 from bot.question import Place
-from bot.rules import Level, Role, Rule, Rules
 from bot.store import audit, cards, now
-from bot.watch_table import WatchTable
 from knowledge.errors import BadInput, Busy, ExpectedError, Refused, Unreachable
 from knowledge.report import Progress
 from tests.database import decisions
@@ -184,6 +186,57 @@ async def test_a_card_remembers_the_message_that_shows_it(book: CardBook, card: 
     await book.placed(card.id, channel="C1", ts="2.0")
     found = await now_is(book, card)
     assert (found.message_channel, found.message_ts) == ("C1", "2.0")
+
+
+# -- proposing again, because the first try died
+
+
+OTHERWISE = PROPOSAL.model_copy(
+    update={"arguments": {"deployment_id": "1", "parameters": {"day": "2026-01-02"}}, "fingerprint": "def"}
+)
+KEY = "T1:event:Ev1:0"
+
+
+async def again(book: CardBook, proposal: Proposal, place: Place = HERE) -> Card:
+    return await book.propose(proposal, ANN, THREAD, place, key=KEY)
+
+
+async def test_a_card_that_nobody_has_seen_does_what_the_second_try_says(
+    book: CardBook, hands: Hands, engine: AsyncEngine
+) -> None:
+    first = await again(book, PROPOSAL)
+    second = await again(book, OTHERWISE)
+    assert second == await now_is(book, first)
+    assert second.proposal == OTHERWISE
+    assert await decisions(engine) == [(ANN.id, "proposed"), (ANN.id, "proposed")]
+    pressed = await press(book, second, ANN, seen=first.revision)
+    assert pressed.refusal == CHANGED
+    await press(book, second, ANN, seen=second.revision)
+    assert [proposal for proposal, *_ in hands.done] == [OTHERWISE]
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        pytest.param({"message_ts": "2.0"}, id="shown"),
+        pytest.param({"revision": 1, "revised_by": BOB.id}, id="edited"),
+        pytest.param({"state": "done"}, id="done"),
+    ],
+)
+async def test_a_card_that_somebody_has_seen_stays_as_it_is(
+    book: CardBook, engine: AsyncEngine, seen: dict[str, Any]
+) -> None:
+    first = await again(book, PROPOSAL)
+    await change(engine, first, **seen)
+    assert (await again(book, OTHERWISE)).proposal == PROPOSAL
+    assert (await now_is(book, first)).proposal == PROPOSAL
+
+
+async def test_the_same_in_another_workspace_is_another_card(book: CardBook) -> None:
+    here = await again(book, PROPOSAL)
+    there = await again(book, PROPOSAL, Place("C1", "staging"))
+    assert (here.workspace, there.workspace) == ("prod", "staging")
+    assert here.id != there.id
 
 
 # -- confirming

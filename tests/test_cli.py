@@ -167,6 +167,15 @@ def test_doctor_looks_at_everything_and_its_status_tells(cli: Cli, prefect_url: 
     assert checks["prefect"]["fix"]
 
 
+def test_doctor_tells_what_is_well_from_what_is_not_set_up(cli: Cli) -> None:
+    shown = cli.here("doctor").stdout
+    assert "✓ database" in shown
+    assert all(f"○ {name}" in shown for name in ("model", "prefect", "slack bot token", "slack delivery"))
+    assert "not set up" in shown
+    set_up = {check["name"]: check["set_up"] for check in cli.json("doctor")}
+    assert (set_up["database"], set_up["model"]) == (True, False)
+
+
 def test_a_command_that_fails_has_the_same_error_and_status_as_the_tool(cli: Cli) -> None:
     away = "http://127.0.0.1:9/api"
     assert cli.json("ask", "pools", status=3, PREFECT_API_URL=away)["error"]["code"] == "unreachable"

@@ -13,8 +13,8 @@ import pytest
 from prefect.utilities.callables import parameter_schema
 
 from bot.cli import run
-from bot.deploy import ENTRYPOINT, FLOW, PARAMETERS, sources_text
-from bot.reindex_flow import reindex
+from bot.indexing.deploy import ENTRYPOINT, FLOW, PARAMETERS, sources_text
+from bot.indexing.flow import reindex
 from bot.settings import Settings
 from knowledge.embed import static_embedder
 from knowledge.library import Library

@@ -9,7 +9,7 @@ from tests.fakes.prefect_between import Between
 from tests.prefect_seed import Seed
 from tests.prefect_server import connection_to
 from tools.diagnosis.facts import Unread
-from tools.diagnosis.reading import attempt
+from tools.diagnosis.reads import attempt
 from tools.prefect_client import PrefectClient
 
 MOST_CALLS = 15

@@ -163,7 +163,7 @@ async def test_a_global_limit_is_blamed_where_the_flow_uses_it_and_only_mentione
     prefect: PrefectClient, seed: Seed
 ) -> None:
     name = unique("warehouse")
-    limit = await seed.post("v2/concurrency_limits/", {"name": name, "limit": 1, "active": True})
+    limit = await seed.limit(name, 1)
     await seed.post("v2/concurrency_limits/increment", {"names": [name], "slots": 1})
     pool = await a_pool_at_work(seed)
     flow = await seed.flow()
@@ -184,7 +184,6 @@ async def test_a_global_limit_is_blamed_where_the_flow_uses_it_and_only_mentione
     assert kinds(elsewhere) == []
     assert name in elsewhere.worth_knowing[0]
     assert name not in elsewhere.verdict
-    await seed.delete(f"v2/concurrency_limits/{name}")
 
 
 async def test_a_run_waits_for_a_subflow_that_is_late_itself(prefect: PrefectClient, seed: Seed) -> None:
@@ -247,6 +246,17 @@ async def test_a_retry_that_its_dead_process_was_to_do_never_comes(
     found = await why(prefect, run, minutes=LATER)
     assert kinds(found) == ["retry_process_gone"]
     assert "'gone'" in found.verdict
+
+
+async def test_a_run_that_was_taken_ahead_of_its_time_is_not_stuck(
+    prefect: PrefectClient, seed: Seed
+) -> None:
+    run = await seed.run(await seed.deployment(pool=await a_pool_at_work(seed)), due_in=7200)
+    await taken_by(seed, run, "worker-1")
+    await stands(seed, run, "PENDING")
+    found = await why(prefect, run, minutes=LATER)
+    assert kinds(found) == []
+    assert "took it ahead of its time; it is due 20" in found.verdict
 
 
 # -- PAUSED and CANCELLING --

@@ -7,9 +7,7 @@ from tests.diagnosing import (
     a_pool_at_work,
     holding,
     kinds,
-    process_ended,
     proof,
-    propose,
     said,
     taken_by,
     why,
@@ -88,11 +86,14 @@ async def test_a_legacy_agent_pool_can_run_nothing(prefect: PrefectClient, seed:
     assert f"'{pool}' is of type prefect-agent" in found.verdict
 
 
-async def test_a_push_pool_needs_no_worker(prefect: PrefectClient, seed: Seed) -> None:
+async def test_a_push_pool_is_not_blamed_for_its_want_of_workers_but_for_this_server(
+    prefect: PrefectClient, seed: Seed
+) -> None:
     pool = await seed.pool(type="ecs:push")
     found = await why(prefect, await late_run(seed, pool))
-    assert "no_worker_ever" not in kinds(found)
-    assert f"work pool '{pool}' (ecs:push) needs no worker" in found.fine
+    assert kinds(found) == ["cloud_only_pool"]
+    assert f"Work pool '{pool}' is of type ecs:push" in found.verdict
+    assert "this server is not Prefect Cloud" in found.verdict
 
 
 async def test_a_paused_pool_is_named_with_the_time_and_resumed_by_an_action(
@@ -206,132 +207,6 @@ async def test_nothing_found_is_said_as_such(prefect: PrefectClient, seed: Seed)
     assert f"work pool '{pool}' is not paused" in found.fine
     assert f"worker 'worker-1' of work pool '{pool}' is ONLINE" in found.fine
     assert found.could_not_look == []
-
-
-# -- slots --
-
-
-async def test_a_full_pool_names_its_limit_and_the_holder(prefect: PrefectClient, seed: Seed) -> None:
-    pool = await a_pool_at_work(seed, concurrency_limit=1)
-    deployment = await seed.deployment(pool=pool)
-    holder = await holding(seed, deployment)
-    found = await why(prefect, await seed.run(deployment, late_by=LATE))
-    assert kinds(found) == ["pool_concurrency_full"]
-    assert f"Work pool '{pool}' has concurrency limit 1, with 1 of 1 slots in use" in found.verdict
-    assert f"held by '{holder['name']}' (RUNNING for" in found.verdict
-    assert "set-concurrency-limit" in found.causes[0].fix
-    # What runs is somebody's work.
-    assert found.causes[0].action is None
-
-
-async def test_a_holder_whose_process_has_ended_is_told_as_a_zombie(
-    prefect: PrefectClient, seed: Seed
-) -> None:
-    pool = await a_pool_at_work(seed, concurrency_limit=1)
-    deployment = await seed.deployment(pool=pool)
-    holder = await holding(seed, deployment)
-    await process_ended(seed, holder, "worker-1")
-    found = await why(prefect, await seed.run(deployment, late_by=LATE))
-    assert kinds(found) == ["pool_concurrency_full"]
-    assert f"'{holder['name']}' (still RUNNING, but its process ended" in found.verdict
-    assert found.causes[0].action is not None
-    assert found.causes[0].action.arguments == {"runs": [holder["id"]]}
-
-
-async def test_a_holder_whose_worker_is_offline_is_told_so(prefect: PrefectClient, seed: Seed) -> None:
-    pool = await a_pool_at_work(seed, concurrency_limit=1)
-    await seed.worker(pool, name="gone", interval=0)
-    deployment = await seed.deployment(pool=pool)
-    holder = await holding(seed, deployment)
-    await taken_by(seed, holder, "gone")
-    found = await why(prefect, await seed.run(deployment, late_by=LATE))
-    assert f"'{holder['name']}' (RUNNING for" in found.verdict
-    assert "but its worker 'gone' is OFFLINE" in found.verdict
-    assert "still runs" in found.causes[0].fix
-
-
-async def test_a_full_queue_blames_the_queue_and_not_the_pool(prefect: PrefectClient, seed: Seed) -> None:
-    pool = await a_pool_at_work(seed, "narrow")
-    await seed.patch(f"work_pools/{pool}/queues/narrow", {"concurrency_limit": 1})
-    deployment = await seed.deployment(pool=pool, work_queue_name="narrow")
-    other = await holding(seed, await seed.deployment(pool=pool))
-    holder = await holding(seed, deployment)
-    found = await why(prefect, await seed.run(deployment, late_by=LATE))
-    assert kinds(found) == ["queue_concurrency_full"]
-    assert f"Queue 'narrow' of work pool '{pool}' has concurrency limit 1" in found.verdict
-    assert holder["name"] in found.verdict
-    assert other["name"] not in said(found)
-
-
-async def test_low_priority_is_told_with_the_queue_that_goes_first(
-    prefect: PrefectClient, seed: Seed
-) -> None:
-    pool = await a_pool_at_work(seed, "low", concurrency_limit=1)
-    await seed.patch(f"work_pools/{pool}/queues/low", {"priority": 10})
-    first = await seed.deployment(pool=pool)
-    await holding(seed, first)
-    await seed.run(first, late_by=LATE)
-    found = await why(prefect, await late_run(seed, pool, work_queue_name="low"))
-    assert kinds(found) == ["pool_concurrency_full", "low_priority"]
-    assert "has priority 10; the scarce slots go first to queue 'default' (priority 1, 1 waiting)" in said(
-        found
-    )
-
-
-async def one_too_many(seed: Seed, strategy: str) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-    """A deployment that lets one run go at a time, that run, and the one for which there is no slot."""
-    pool = await a_pool_at_work(seed)
-    options = {"collision_strategy": strategy}
-    deployment = await seed.deployment(pool=pool, concurrency_limit=1, concurrency_options=options)
-    holder = await holding(seed, deployment)
-    extra = await seed.run(deployment, late_by=LATE)
-    # What a worker does with it.
-    await propose(seed, extra, "PENDING")
-    return deployment, holder, extra
-
-
-async def test_a_deployment_limit_names_strategy_limit_and_holder(prefect: PrefectClient, seed: Seed) -> None:
-    deployment, holder, waiting = await one_too_many(seed, "ENQUEUE")
-    found = await why(prefect, waiting)
-    assert kinds(found) == ["deployment_concurrency"]
-    assert "AwaitingConcurrencySlot" in found.verdict
-    assert (
-        f"Deployment {deployment['full_name']} has concurrency limit 1 (ENQUEUE), with 1 of 1"
-        in found.verdict
-    )
-    assert holder["name"] in found.verdict
-
-
-async def test_a_deployment_limit_of_zero_lets_nothing_start(prefect: PrefectClient, seed: Seed) -> None:
-    pool = await a_pool_at_work(seed)
-    deployment = await seed.deployment(pool=pool, concurrency_limit=1)
-    await seed.patch(f"v2/concurrency_limits/deployment:{deployment['id']}", {"limit": 0})
-    found = await why(prefect, await seed.run(deployment, late_by=LATE))
-    assert kinds(found) == ["deployment_limit_zero"]
-    assert "has concurrency limit 0" in found.verdict
-    assert f"prefect gcl update deployment:{deployment['id']}" in found.causes[0].fix
-
-
-async def test_a_run_too_many_is_cancelled_on_purpose(prefect: PrefectClient, seed: Seed) -> None:
-    _, holder, extra = await one_too_many(seed, "CANCEL_NEW")
-    found = await why(prefect, extra)
-    assert kinds(found) == ["deployment_concurrency_cancel_new"]
-    for word in (
-        "CANCELLED",
-        "Deployment concurrency limit reached",
-        "CANCEL_NEW",
-        "limit 1",
-        holder["name"],
-    ):
-        assert word in found.verdict
-
-
-async def test_a_pool_limit_of_zero_has_no_holder_to_wait_for(prefect: PrefectClient, seed: Seed) -> None:
-    pool = await a_pool_at_work(seed, concurrency_limit=0)
-    found = await why(prefect, await late_run(seed, pool))
-    assert kinds(found) == ["pool_concurrency_full"]
-    assert "has concurrency limit 0, which lets nothing start" in found.verdict
-    assert found.causes[0].fix.startswith("Raise the limit: ")
 
 
 # -- what is well, and what is elsewhere --

@@ -7,12 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from bot.egress import UNCITED, EgressFilter
-from bot.links import Links
-from bot.markup import ZERO_WIDTH
-from bot.masking import SECRET
-from bot.quotations import Quotations
-from bot.symbol_marks import SymbolMarks
+from bot.egress.filter import EgressFilter
+from bot.egress.links import Links
+from bot.egress.markup import ZERO_WIDTH
+from bot.egress.masking import SECRET
+from bot.egress.paragraph import UNCITED
+from bot.egress.quotations import Quotations
+from bot.egress.symbol_marks import SymbolMarks
 from knowledge.symbols.table import Scope, Symbols
 from tools.redact import redact
 
@@ -237,3 +238,7 @@ def test_a_secret_in_a_links_words_or_in_code_is_masked_by_what_stands_before_it
 
 def test_what_moves_a_terminals_cursor_is_taken_out() -> None:
     assert shown("run \x1b[1A\x1b[2K started") == "run \\[1A\\[2K started"
+
+
+def test_a_mention_is_defused_also_where_an_address_follows_at_once() -> None:
+    assert "@here" not in shown("@herewww.evil.example")

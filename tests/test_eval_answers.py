@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from bot.answer_scores import pages_of
 from bot.app import DATABASE_FILE
-from bot.eval_answers import AnswerReport, answers, evaluate
+from bot.evals.answers import AnswerReport, answers, evaluate
+from bot.evals.judge import lexical_judge
+from bot.evals.scores import pages_of
 from bot.events import Citation
-from bot.judge import lexical_judge
 from bot.settings import Settings
 from knowledge.errors import BadInput
 from knowledge.evaluation import EvalQuestion

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from bot.embedding import embedder
-from bot.reindex import Reindexer, Step, open_or_build
+from bot.indexing.embedding import embedder
+from bot.indexing.reindex import Reindexer, Step, open_or_build
 from bot.settings import Settings
 from knowledge.build import build
 from knowledge.golden import load_golden

@@ -121,6 +121,18 @@ async def test_a_file_without_words_is_answered_with_what_can_be_read(
     assert "not files" in thread.text
 
 
+async def test_what_is_attached_to_words_is_said_not_to_have_been_read(
+    slack: FakeSlack, app_for: AppFactory
+) -> None:
+    async with serving(slack, app_for):
+        post = slack.say_in_dm("what is a work pool?", files=("log.txt",))
+        await slack.deliver(post.envelopes[0])
+        thread = await answered(slack, post.ts, channel=post.channel, count=2)
+    answer, note = thread.bot
+    assert "work pool" in answer.seen
+    assert "not files" in note.seen
+
+
 async def test_a_typed_command_works_without_a_model(slack: FakeSlack, app_for: AppFactory) -> None:
     async with serving(slack, app_for):
         post = slack.mention("whoami", user=GUEST)
@@ -268,7 +280,9 @@ async def test_signed_http_is_answered_and_a_wrong_signature_is_refused(
 
 async def is_ready(web: httpx.AsyncClient) -> bool:
     try:
-        return (await web.get("/readyz")).status_code == 200
+        answer = await web.get("/readyz")
+        assert answer.json()["failed_looks"] == 0
+        return answer.status_code == 200
     except httpx.ConnectError:
         return False
 

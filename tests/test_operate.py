@@ -1,14 +1,18 @@
 """Sentences about what is in the workspace: understood without a model, and worked out before one is asked."""
 
+import re
 from typing import Any
 
 import pytest
 
 from bot.diagnosis_text import run_diagnosis
 from bot.events import Offer
-from bot.intents import intent_of, parameters_in, without_parameters
-from bot.operate import LOOK_AT_THE_WORKSPACE, offers_for
+from bot.grammar import Command
 from bot.people import Person
+from bot.sentences.commands_in_words import commands_for
+from bot.sentences.intents import intent_of, parameters_in, without_parameters
+from bot.sentences.listings import listing
+from bot.sentences.operate import LOOK_AT_THE_WORKSPACE, offers_for
 from bot.slack.blocks import OFFERS, answer_extras, offer_buttons
 from bot.slack.incoming import from_action
 from tests.fakes.model import FakeModel, Say
@@ -18,7 +22,7 @@ from tests.prefect_seed import Seed, unique
 from tests.prefect_server import connection_to
 from tests.waiting import until
 from tools.prefect_client import PrefectClient
-from tools.references import candidates, find_references
+from tools.references import MAX_PHRASES, Reference, candidates, find_references, phrases
 
 GUEST = Person(id="U2", team="T1", is_guest=True)
 
@@ -409,3 +413,148 @@ async def test_a_run_whose_name_has_spaces_is_the_one_that_is_cancelled(
 
 def test_a_question_of_nothing_but_common_words_holds_up_nobody() -> None:
     assert offers_for("my " * 13_000) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "command"),
+    [
+        ("whats late", Command("why", ("late",))),
+        ("anything late?", Command("why", ("late",))),
+        ("stuck runs?", Command("why", ("late",))),
+        ("are there any zombies?", Command("why", ("late",))),
+        ("hey, is anything on fire?", Command("why", ("late",))),
+        ("failed runs", Command("runs", ("failed",))),
+        ("what failed tonight?", Command("runs", ("failed", "tonight"))),
+        ("what failed in the last 2 hours", Command("runs", ("failed", "in the last 2 hours"))),
+        ("how many runs failed today?", Command("runs", ("failed", "today"))),
+        ("which runs crashed since 8:00", Command("runs", ("failed", "since 8:00"))),
+        ("what's running right now?", Command("runs", ("running",))),
+        ("whats the status of the workspace", Command("status")),
+        ("is prefect down?", Command("status")),
+        ("which workers are offline", Command("pools")),
+        ("which deployments are paused?", Command("deployments paused")),
+        ("list concurrency limits", Command("limits")),
+        ("are any limits full right now?", Command("limits")),
+        ("what automations do we have?", Command("automations")),
+    ],
+)
+def test_a_list_is_asked_for_in_many_ways(text: str, command: Command) -> None:
+    assert listing(text) == command
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "what is a late run?",
+        "what does late mean",
+        "why are my runs late in general?",
+        "what is the difference between failed and crashed?",
+        "how do I list failed runs?",
+        "how many runs can a work pool run?",
+        "what happens to failed runs?",
+        "which workers exist in prefect",
+        "what is a worker?",
+        "where are logs stored",
+        "failed runs are retried, how often?",
+        "is prefect open source?",
+        "what limits are there?",
+        "what automations are there in Prefect Cloud?",
+        "how do I list automations?",
+        "late " * 200 + "runs",
+    ],
+)
+def test_what_is_asked_of_the_docs_is_no_list(text: str) -> None:
+    assert listing(text) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "command"),
+    [
+        ("show failed runs of etl/nightly", Command("runs of", ("deployment", "etl/nightly", "failed"))),
+        ("last 5 runs of etl/nightly", Command("runs of", ("deployment", "etl/nightly", ""))),
+        ("list all runs of etl/nightly", Command("runs of", ("deployment", "etl/nightly", ""))),
+        ("whats up with etl/nightly", Command("why", ("etl/nightly",))),
+        ("can someone look at etl/nightly", Command("why", ("etl/nightly",))),
+        ("what's blocking etl/nightly?", Command("why", ("etl/nightly",))),
+        ("what is holding etl/nightly up", Command("why", ("etl/nightly",))),
+        ("etl/nightly didnt run", Command("why", ("etl/nightly",))),
+        ("who started etl/nightly", Command("show", ("etl/nightly",))),
+        ("how long did etl/nightly take?", Command("show", ("etl/nightly",))),
+        ("what parameters did etl/nightly have", Command("show", ("etl/nightly",))),
+        ("who paused etl/nightly", Command("why", ("etl/nightly",))),
+        ("what's the error of etl/nightly?", Command("why", ("etl/nightly",))),
+        ("which work pool does etl/nightly run in?", Command("where", ("etl/nightly",))),
+        ("how long does etl/nightly usually take?", Command("timeline", ("etl/nightly",))),
+        ("which automations touch etl/nightly?", Command("automations")),
+        (
+            "how many runs of etl/nightly failed this week?",
+            Command("runs of", ("deployment", "etl/nightly", "failed")),
+        ),
+        ("which runs of etl/nightly have not failed?", Command("runs of", ("deployment", "etl/nightly", ""))),
+    ],
+)
+def test_a_sentence_about_a_thing_is_the_command_that_says_most(text: str, command: Command) -> None:
+    named = [Reference("deployment", "etl/nightly")]
+    assert commands_for(intent_of(text), named, text) == (command,)
+
+
+def test_a_name_that_holds_a_word_does_not_say_it() -> None:
+    named = [Reference("deployment", "etl/schedule-sync")]
+    for text, name in (
+        ("disable etl/schedule-sync", "pause"),
+        ("pause the schedule of etl/schedule-sync", "pause schedule"),
+    ):
+        assert commands_for(intent_of(text), named, text) == (Command(name, ("etl/schedule-sync",)),)
+
+
+async def test_a_limit_an_automation_and_a_worker_are_known_by_their_names(
+    app_for: AppFactory, prefect_url: str, seed: Seed
+) -> None:
+    tag, named, automation, worker = (unique(stem) for stem in ("tag", "named", "tell", "worker"))
+    # Pools are looked at by name, and no more than some: other tests have theirs on the same server.
+    pool = await seed.pool(stem="0")
+    await seed.worker(pool, name=worker)
+    # A deployment of the same name is not what is asked about.
+    await seed.deployment(name=worker)
+    await seed.limit(f"tag:{tag}", 3)
+    await seed.limit(named, 7)
+    made = await seed.post(
+        "automations/",
+        {
+            "name": automation,
+            "trigger": {"type": "event", "posture": "Reactive", "expect": ["x.y"], "threshold": 1},
+            "actions": [{"type": "do-nothing"}],
+        },
+    )
+    async with app_for(PREFECT_API_URL=prefect_url) as app:
+        slots = await ask(app, f"how many slots does tag {tag} have?")
+        limit = await ask(app, f"is the {named} limit full?")
+        typed = await ask(app, f"limits {tag}")
+        does = await ask(app, f"what does the automation {automation} do?")
+        alive = await ask(app, f"is worker {worker} alive?")
+        docs = await ask(app, f"how do I set a concurrency limit for the tag {tag}?")
+    await seed.delete(f"automations/{made['id']}")
+    assert re.search(rf"\[{tag}\]\(\S+\) \| task tag \| 3 \| 0 \|", slots.text)
+    assert re.search(rf"\[{named}\]\(\S+\) \| global \| 7 \| 0 \|", limit.text)
+    assert slots.text == typed.text
+    assert re.search(rf"\[{automation}\]\(\S+\) \| on \| x.y happens \| do-nothing \|", does.text)
+    assert f"`{worker}` online" in alive.text
+    assert [call.name for call in docs.tool_calls] == ["search_docs"]
+
+
+async def test_how_something_is_done_to_a_named_thing_is_for_the_docs_and_offered_below(
+    app_for: AppFactory, prefect_url: str, seed: Seed
+) -> None:
+    run = await seed.run(await seed.deployment(), late_by=300)
+    async with app_for(PREFECT_API_URL=prefect_url) as app:
+        answer = await ask(app, f"how do I cancel {run['name']}?")
+    assert [call.name for call in answer.tool_calls] == ["search_docs"]
+    assert answer.cards == ()
+    assert answer.offers == (Offer(f"Cancel {run['name']}", f"cancel {run['id']}"),)
+
+
+def test_words_that_stand_together_may_be_one_name() -> None:
+    assert "weekly #48" in phrases("why is weekly #48 stuck?")
+    assert "Invoice Booking/eu prod" in phrases("what's wrong with Invoice Booking/eu prod?")
+    assert phrases("how do I cancel a run?") == []
+    assert len(phrases(" ".join(f"word-{number}" for number in range(3_000)))) == MAX_PHRASES

@@ -282,7 +282,7 @@ def test_an_installed_environment_is_used_again_until_the_dependencies_change(ch
     stand_in(checkout, "python")
     for _ in range(2):
         assert make(checkout, "test").returncode == 0
-    assert calls(checkout, "-m pytest") == ["python -m pytest -m not slow"] * 2
+    assert calls(checkout, "-m pytest") == ["python -m pytest -m not slow -n 2 --dist loadfile"] * 2
     [install] = calls(checkout, "-m pip install")
     assert install.endswith("--constraint constraints.txt --editable .[demo,dev]")
     (checkout / "constraints.txt").write_text("# changed\n")

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from knowledge.errors import BadInput
 from tools.form_fields import FormField
+from tools.masks import MASK_START
 from tools.parameter_form import ParameterForm, parameter_form
-from tools.parameters import check_parameters, parse_typed
-from tools.redact import MASK_START
+from tools.parameter_types import parse_typed
+from tools.parameters import check_parameters
 
 NEEDED = {"anything": 1, "rows": 2, "dry": False, "source": {"server": {"host": "db"}}, "label": None}
 
@@ -331,6 +332,12 @@ def test_a_schema_that_leads_nowhere_still_makes_a_field(spec: dict[str, Any]) -
     loop = {"Loop": {"anyOf": [{"$ref": "#/definitions/Loop"}, {"type": "integer"}]}}
     form = form_of({"properties": {"x": spec}, "definitions": loop}, x=[1])
     assert form.read({"x": form.fields[0].shown}).values == {"x": [1]}
+
+
+def test_a_schema_of_odd_shape_leaves_what_it_does_not_describe_as_it_is() -> None:
+    form = form_of({"properties": {"x": True, "y": {"position": "last"}, "z": {"position": 0}}}, x=[1])
+    assert [field.name for field in form.fields] == ["y", "z"]
+    assert form.read({}).values == {"x": [1]}
 
 
 def test_without_a_schema_there_is_nothing_to_fill_in() -> None:

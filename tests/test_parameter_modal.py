@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.app import DATABASE_FILE, App
-from bot.card_table import Card
+from bot.cards.table import Card
 from bot.database import open_store, sqlite_url
 from bot.slack.card_blocks import card_message
 from bot.slack.incoming import card_value, shown_card
@@ -169,7 +169,7 @@ def test_a_time_with_a_zone_is_picked_and_stays_as_it_was_written() -> None:
     assert filled_in(form, {"x": 1_795_420_860}).values == {"x": "2026-11-23T08:01:00+00:00"}
 
 
-@pytest.mark.parametrize("name", ["a:b c", "x" * 400, "🦄", "parameters", "a\nb", "<@U1> *x*", "value"])
+@pytest.mark.parametrize("name", ["a:b c", "x" * 400, "🦄", "parameters", "a\nb", "<@U1> *x*", "value", ""])
 def test_a_parameter_may_have_any_name(name: str) -> None:
     form = form_of({"properties": {name: {"type": "integer"}, "other": {"type": "integer"}}})
     view = shown(form)
@@ -385,7 +385,7 @@ async def test_of_two_who_edit_at_once_the_second_is_told_and_loses_nothing(
         await says(slack, card, "*Parameter rows*\n7\n")
 
 
-async def test_whoever_may_not_confirm_may_not_edit_but_the_asker_may(
+async def test_whoever_may_not_confirm_may_not_edit(
     slack: FakeSlack, app_for: AppFactory, prefect_url: str, deployment: dict[str, Any]
 ) -> None:
     async with serving(slack, app_for, PREFECT_API_URL=prefect_url) as app:

@@ -3,8 +3,9 @@ from typing import Any
 import pytest
 
 from knowledge.errors import BadInput
-from tools.parameters import check_job_variables, check_parameters, parse_typed, parse_value, type_in_words
-from tools.redact import mask
+from tools.masks import mask
+from tools.parameter_types import parse_typed, parse_value, type_in_words
+from tools.parameters import check_job_variables, check_parameters
 
 SCHEMA: dict[str, Any] = {
     "type": "object",

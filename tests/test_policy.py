@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from bot.people import LOCAL, Person
-from bot.policy import LOOK_EVERY_S, Policy
+from bot.policy.policy import LOOK_EVERY_S, Policy
+from bot.policy.rules import KNOWLEDGE_ACTIONS, ROLE_FOR_ACTION, Role
 from bot.question import Place
-from bot.rules import KNOWLEDGE_ACTIONS, ROLE_FOR_ACTION, Role
 from knowledge.errors import BadInput, Refused
 from knowledge.library import Library
 from tools.catalog import build_toolbox

@@ -2,9 +2,9 @@
 
 import pytest
 
-from bot.egress import EgressFilter
-from bot.links import Links
-from bot.quotations import NOT_LITERAL, Quotations, plain
+from bot.egress.filter import EgressFilter
+from bot.egress.links import Links
+from bot.egress.quotations import NOT_LITERAL, Quotations, plain
 
 PASSAGES = {
     1: "A **work pool** is a [bridge](https://x) between\nthe orchestration layer and infrastructure.\n"

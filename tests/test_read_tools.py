@@ -284,6 +284,27 @@ async def test_a_run_is_told_with_history_parameters_and_errors(toolbox: Toolbox
     assert len(details["full_message"]) > 500
 
 
+async def test_a_parameter_that_is_secret_by_its_type_alone_is_not_shown(
+    toolbox: Toolbox, seed: Seed
+) -> None:
+    schema = {
+        "type": "object",
+        "properties": {
+            "pw": {"type": "string", "format": "password", "writeOnly": True},
+            "day": {"type": "string"},
+        },
+    }
+    row = await seed.deployment(parameter_openapi_schema=schema, parameters={"pw": "Tuesday-7", "day": "x"})
+    run = await seed.run(row)
+    shown = await read(toolbox, "describe_flow_run", flow_run=run["id"])
+    assert shown["parameters"] == {"pw": "[secret hidden: secret]", "day": "x"}
+    listed = await read(toolbox, "describe_deployment", deployment=row["full_name"])
+    assert [(one["name"], one["default"]) for one in listed["parameters"]] == [
+        ("pw", "set, not shown"),
+        ("day", "x"),
+    ]
+
+
 # -- logs --
 
 
@@ -365,7 +386,7 @@ async def test_the_overview_counts_what_is_there(toolbox: Toolbox, seed: Seed) -
 async def test_limits_of_every_kind_are_told_by_name(toolbox: Toolbox, seed: Seed) -> None:
     name = unique("limit")
     row = await seed.deployment(name=name, concurrency_limit=2)
-    await seed.post("v2/concurrency_limits/", {"name": name, "limit": 1, "active_slots": 1})
+    await seed.limit(name, 1, active_slots=1)
     await seed.post("concurrency_limits/", {"tag": name, "concurrency_limit": 3})
     found = await read(toolbox, "list_concurrency_limits", name=name)
     limits = {(limit["kind"], limit["name"]): limit for limit in found["limits"]}

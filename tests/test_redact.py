@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tools.redact import contains_mask, is_secret_name, mask, redact, redact_data
+from tools.masks import contains_mask, mask
+from tools.redact import is_secret_name, redact, redact_data
 
 HEX = "0123456789abcdef"
 MIXED = "aB3dE5gH7jK9mN1pQ2sT4vW6yZ8"

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bot.build_receipt import in_words, receipt, stage_in_words
 from bot.grammar import Command, parse
+from bot.indexing.receipt import in_words, receipt, stage_in_words
 from knowledge.errors import BadInput, IndexMissing, Refused
 from knowledge.library import Library
 from knowledge.report import BuildReport, PageChange, PageCounts, Progress, SourceReport

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from bot.app import make_library
-from bot.reindex import Reindexer
-from bot.schedule import Schedule
+from bot.indexing.reindex import Reindexer
+from bot.indexing.schedule import Schedule
 from bot.settings import Settings
 from knowledge.generations import Generations
 from knowledge.library import Library
@@ -106,7 +106,7 @@ async def test_a_source_that_fails_is_told_once_and_left_alone_for_a_while(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
     (world.folder / "often").rename(world.folder / "away")
-    caplog.set_level(logging.INFO, logger="bot.schedule")
+    caplog.set_level(logging.INFO, logger="bot.indexing.schedule")
     for days in (1, 2):
         world.ahead = DAY * days
         assert await world.schedule.check() == ["often"]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.card_table import Card, CardState
+from bot.cards.table import Card, CardState
 from bot.events import Answer, Citation
 from bot.slack.blocks import (
     Message,

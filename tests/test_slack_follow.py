@@ -5,6 +5,7 @@ import re
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,14 @@ import pytest
 from sqlalchemy import update
 
 from bot.app import DATABASE_FILE, FOLLOWING, App
-from bot.card_table import Card
+from bot.cards.table import Card
 from bot.database import open_store, sqlite_url
+from bot.follow.lease import Lease
+from bot.follow.watch import Poller
+from bot.follow.watch_table import Watch
 from bot.inbox import Item
-from bot.lease import Lease
 from bot.people import Person
+from bot.policy.policy import Policy
 from bot.question import Place
 from bot.slack.card_blocks import card_message
 from bot.slack.card_view import CardView
@@ -27,8 +31,7 @@ from bot.slack.pace import Pace, Workspaces
 from bot.slack.people import People
 from bot.slack.presses import Presses
 from bot.store import leases, now
-from bot.watch import Poller
-from bot.watch_table import Watch
+from bot.workspaces import Workspaces as Prefects
 from tests.fakes.prefect_between import Between
 from tests.fakes.slack import FakeSlack
 from tests.fakes.slack_world import ADMIN, CHANNEL, OWNER, TEAM, Message, Thread
@@ -41,6 +44,7 @@ from tests.waiting import until
 TRILLIAN = Person(ADMIN, TEAM, is_workspace_admin=True)
 WITHIN = 30.0
 TICKS = 8
+KEPT = timedelta(days=30)
 
 
 @dataclass
@@ -129,22 +133,35 @@ class Followed:
 
 
 @asynccontextmanager
-async def bot_on(slack: FakeSlack, app: App, clock: Clock, lease: Lease | None = None) -> AsyncIterator[Bot]:
+async def bot_on(
+    slack: FakeSlack,
+    app: App,
+    clock: Clock,
+    lease: Lease | None = None,
+    *,
+    policy: Policy | None = None,
+    looks_at: Prefects | None = None,
+) -> AsyncIterator[Bot]:
+    """`looks_at`: where runs are looked for, if that is not where they are begun."""
     client = slack.client(retry_handlers=[])
     view = CardView(app.cards, app.watches, app.workspaces, clock=clock)
-    paces = Workspaces(Pace())
+    paces = Workspaces(Pace(), clock=lambda: clock().timestamp())
     follower = Follower(
         client,
         lease=lease or app.following,
         watches=app.watches,
-        poller=Poller(app.workspaces, app.watches, clock=clock),
+        poller=Poller(looks_at or app.workspaces, app.watches, clock=clock),
         cards=app.cards,
         view=view,
         prefects=app.workspaces,
         paces=paces,
+        policy=policy or app.policy,
+        kept=KEPT,
         clock=clock,
     )
-    presses = Presses(client, cards=app.cards, view=view, people=People(client), workspaces=paces)
+    presses = Presses(
+        client, cards=app.cards, view=view, people=People(client), workspaces=paces, begun=follower.at_once
+    )
     await (lease or app.following).take()
     yield Bot(app, slack, follower, presses, clock)
 
@@ -385,10 +402,7 @@ async def test_cancelling_many_runs_is_one_message_that_counts_them(
     await bot.tick(after=40)
     (news,) = followed.news
     assert "and has not stopped" in news.seen
-    assert (
-        f"For 3 of them: a worker of {deployment['work_pool_name']} has to stop it; worker-1 online"
-        in news.seen
-    )
+    assert f"A worker of {deployment['work_pool_name']} has to stop it; worker-1 online" in news.seen
     for run in runs[1:]:
         await seed.state(run, "CANCELLED")
     await bot.until(lambda: len(followed.news) == 2)
@@ -459,9 +473,12 @@ async def test_an_end_that_slack_refuses_for_now_is_told_later(
     await seed.state(followed.runs[0], "COMPLETED")
     bot.slack.rate_limit("chat.postMessage", retry_after=60)
     await bot.tick()
+    tried = len(bot.slack.called("chat.postMessage"))
+    await bot.tick()
     assert followed.news == []
     assert (await followed.now()).ended == ""
-    await bot.tick()
+    assert len(bot.slack.called("chat.postMessage")) == tried
+    await bot.tick(after=60)
     assert len(followed.news) == 1
 
 

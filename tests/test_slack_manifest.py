@@ -12,6 +12,7 @@ from bot.slack.renderer import SlackRenderer
 from knowledge.errors import BadInput
 from tests.fakes.slack import FakeSlack
 from tests.fakes.slack_world import ADA, ELSEWHERE, TEAM
+from tests.serving import unplaced
 
 
 def test_without_an_address_it_is_for_socket_mode() -> None:
@@ -79,7 +80,7 @@ async def test_its_scopes_are_enough_for_all_that_is_called() -> None:
         here, elsewhere = slack.mention("hello"), slack.post("hello", channel=ELSEWHERE)
         for post in (here, elsewhere):
             target = Target(TEAM, post.channel, ADA, thread_ts=post.ts, message_ts=post.ts)
-            await SlackRenderer(client).render(events(), target)
+            await SlackRenderer(client, placed=unplaced).render(events(), target)
         refused = [call.method for call in slack.calls if call.error == "missing_scope"]
     assert refused == []
     assert person.groups == {"S01OPS"}

@@ -2,16 +2,30 @@
 
 import logging
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
 from bot.people import Person
-from bot.slack.incoming import from_event
+from bot.slack.incoming import CONFIRM, from_action, from_command, from_event
+from bot.slack.listeners import COMMAND
 from bot.slack.people import People
 from tests.fakes.slack import FakeSlack
-from tests.fakes.slack_world import ADA, ADMIN, BOT_USER, GUEST, OTHER_TEAM, OWNER, STRANGER, TEAM
+from tests.fakes.slack_world import (
+    ADA,
+    ADMIN,
+    BOT_USER,
+    CHANNEL,
+    GUEST,
+    OTHER_TEAM,
+    OWNER,
+    STRANGER,
+    TEAM,
+    Message,
+)
 
 OPS = "S01OPS"
+GRID = "E1GRID"
 
 
 @pytest.fixture
@@ -130,3 +144,68 @@ async def test_a_broken_connection_makes_a_guest_for_half_a_minute(slack: FakeSl
     assert (await known.get(ADMIN, team=TEAM)).is_guest
     slack.skip(31)
     assert (await known.get(ADMIN, team=TEAM)).is_workspace_admin
+
+
+# -- an app that a whole organisation has installed
+
+
+@pytest.fixture
+async def grid(slack: FakeSlack) -> FakeSlack:
+    slack.organisation = GRID
+    people: tuple[tuple[str, list[str], dict[str, Any]], ...] = (
+        ("W01ANN", [TEAM, "T03SISTER"], {}),
+        ("W02BOSS", ["T03SISTER"], {"is_admin": True}),
+    )
+    for user, teams, ranks in people:
+        facts = {"enterprise_id": GRID, "teams": teams, **ranks}
+        slack.add_person(user, user, team_id=teams[-1], enterprise_user=facts, is_admin=True)
+    slack.groups[OPS].append("W01ANN")
+    return slack
+
+
+async def test_in_an_organisation_a_press_leads_to_the_same_place_as_what_was_said(grid: FakeSlack) -> None:
+    post = grid.mention("run etl", user="W01ANN")
+    said = from_event(post.envelopes[0].payload, BOT_USER)
+    buttons = {"type": "actions", "elements": [{"type": "button", "action_id": CONFIRM, "value": "card-1"}]}
+    card = grid.put(Message(grid.next_ts(), CHANNEL, BOT_USER, blocks=[buttons], thread_ts=post.ts))
+    pressed = from_action(grid.press(card, CONFIRM, user="W01ANN").payload)
+    typed = from_command(grid.slash(COMMAND, "pools", user="W01ANN").payload)
+    assert said
+    assert pressed
+    assert {each.payload["team"] for each in (said, pressed, typed)} == {GRID}
+    known = people(grid)
+    for each in (said, pressed, typed):
+        person = await known.of(each.payload)
+        assert (person.team, person.is_outsider, person.groups) == (GRID, False, frozenset({OPS}))
+
+
+async def test_in_an_organisation_its_own_admins_are_admins_and_those_of_one_workspace_are_not(
+    grid: FakeSlack,
+) -> None:
+    known = people(grid)
+    assert not (await known.get("W01ANN", team=GRID)).is_workspace_admin
+    assert (await known.get("W02BOSS", team=GRID)).is_workspace_admin
+
+
+async def test_in_an_organisation_user_groups_are_asked_for_in_the_persons_own_workspaces(
+    grid: FakeSlack,
+) -> None:
+    await people(grid).get("W02BOSS", team=GRID)
+    assert {call.args["team_id"] for call in grid.called("usergroups.users.list")} == {"T03SISTER"}
+
+
+async def test_somebody_who_is_not_of_the_organisation_is_external(grid: FakeSlack) -> None:
+    assert (await people(grid).get(STRANGER, team=GRID, user_team=OTHER_TEAM)).is_external
+    assert (await people(grid).get(ADA, team=GRID)).is_external
+
+
+def test_a_press_that_names_no_workspace_at_all_leads_to_no_card() -> None:
+    body = {
+        "user": {"id": ADA},
+        "team": None,
+        "is_enterprise_install": False,
+        "actions": [{"action_id": CONFIRM, "value": "card-1"}],
+    }
+    pressed = from_action(body)
+    assert pressed
+    assert pressed.payload["team"] == ""

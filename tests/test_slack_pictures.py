@@ -18,6 +18,7 @@ from tests.fakes.slack_events import Post
 from tests.fakes.slack_world import ADA, CHANNEL, TEAM, Thread
 from tests.house import AppFactory, events_of, model_variables
 from tests.prefect_seed import Seed
+from tests.serving import unplaced
 from tests.test_slack_renderer import card
 
 AT_ONCE = Pace(first=0.0, append=0.0, append_each=0.0, update=0.0, update_each=0.0, between_statuses=0.0)
@@ -41,7 +42,7 @@ async def rendered(slack: FakeSlack, post: Post, renderer: SlackRenderer, *more:
 
 
 def renderer_for(slack: FakeSlack) -> SlackRenderer:
-    return SlackRenderer(slack.client(retry_handlers=[]), pace=AT_ONCE)
+    return SlackRenderer(slack.client(retry_handlers=[]), placed=unplaced, pace=AT_ONCE)
 
 
 async def test_a_picture_stands_below_the_answer_with_its_alt_text(slack: FakeSlack) -> None:

@@ -15,10 +15,10 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bot.app import DATABASE_FILE, App
-from bot.card_table import CardTable
+from bot.cards.table import Card, CardTable
 from bot.database import open_store, sqlite_url
-from bot.embedding import embedder
 from bot.inbox import Delivery, Item
+from bot.indexing.embedding import embedder
 from bot.people import Person
 from bot.question import Place
 from bot.settings import Settings
@@ -516,6 +516,10 @@ async def test_after_a_restart_a_card_that_was_running_says_that_it_broke_off(
     assert message.buttons == []
 
 
+async def nothing_begun(_card: Card) -> None:
+    """A build has no runs."""
+
+
 async def test_when_the_server_stops_the_build_ends_and_the_message_says_so(
     slack: FakeSlack, app_for: AppFactory, variables: dict[str, str], site: FakeWebsite, index: Any
 ) -> None:
@@ -530,6 +534,7 @@ async def test_when_the_server_stops_the_build_ends_and_the_message_says_so(
             view=CardView(app.cards, app.watches, app.workspaces),
             people=People(client),
             workspaces=Workspaces(Pace(update=0.01)),
+            begun=nothing_begun,
         )
         item = Item(1, "x", "press", press_on(card, message), 1)
         handling = asyncio.create_task(presses.handle(item))

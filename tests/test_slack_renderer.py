@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.card_table import Card
+from bot.cards.table import Card
 from bot.events import Answer, CardProposed, Citation, Done, Event, Status, TextDelta, ToolStarted
 from bot.slack.conversation import TRIES, Target
 from bot.slack.errors import CannotDeliver
@@ -21,6 +21,7 @@ from bot.slack.renderer import Delivered, SlackRenderer
 from tests.fakes.slack import FakeSlack
 from tests.fakes.slack_events import Post
 from tests.fakes.slack_world import ADA, BOT_USER, CHANNEL, ELSEWHERE, OTHER_TEAM, STRANGER, TEAM
+from tests.serving import unplaced
 from tools.proposal import Proposal
 
 AT_ONCE = Pace(first=0.0, append=0.0, append_each=0.0, update=0.0, update_each=0.0, between_statuses=0.0)
@@ -39,6 +40,7 @@ def target(post: Post, **more: Any) -> Target:
 
 
 def renderer(slack: FakeSlack, pace: Pace = AT_ONCE, **more: Any) -> SlackRenderer:
+    more = {"placed": unplaced} | more
     return SlackRenderer(slack.client(retry_handlers=[]), pace=pace, model="gpt-test", **more)
 
 
@@ -453,14 +455,16 @@ def card(id: str = "card-1") -> Card:
 
 async def test_cards_are_messages_of_their_own_below_the_answer(slack: FakeSlack, asked: Post) -> None:
     events = told(CardProposed(card()), CardProposed(card("card-2")), TextDelta("Here.\n"), done())
-    delivered = await renderer(slack, Pace(first=60)).render(events, target(asked))
+    noted: list[tuple[str, str, str]] = []
+
+    async def placed(card_id: str, *, channel: str, ts: str) -> None:
+        noted.append((card_id, channel, ts))
+
+    await renderer(slack, Pace(first=60), placed=placed).render(events, target(asked))
     answer, first, second = slack.thread(CHANNEL, asked.ts).bot
     assert answer.buttons == []
     assert [button["value"] for button in first.buttons] == ["card-1", "card-1"]
-    assert [(ref.card, ref.channel, ref.ts) for ref in delivered.cards] == [
-        ("card-1", CHANNEL, first.ts),
-        ("card-2", CHANNEL, second.ts),
-    ]
+    assert noted == [("card-1", CHANNEL, first.ts), ("card-2", CHANNEL, second.ts)]
 
 
 async def test_a_card_without_words_stands_alone(slack: FakeSlack, asked: Post) -> None:

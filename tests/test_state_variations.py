@@ -132,7 +132,8 @@ async def test_a_pool_limit_of_zero_is_said_as_such_and_nobody_is_said_to_hold_i
 async def test_a_paused_push_pool_is_paused_and_lacks_no_worker(prefect: PrefectClient, seed: Seed) -> None:
     pool = await seed.pool(type="ecs:push", is_paused=True)
     found = await why(prefect, await seed.run(await seed.deployment(pool=pool), late_by=LATE))
-    assert kinds(found) == ["pool_paused"]
+    assert kinds(found) == ["pool_paused", "cloud_only_pool"]
+    assert "has no worker" not in said(found)
     assert "prefect worker start" not in said(found)
 
 

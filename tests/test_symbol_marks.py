@@ -2,9 +2,9 @@
 
 import pytest
 
-from bot.egress import EgressFilter
-from bot.links import Links
-from bot.symbol_marks import MAX_NAMED, SymbolMarks
+from bot.egress.filter import EgressFilter
+from bot.egress.links import Links
+from bot.egress.symbol_marks import MAX_NAMED, SymbolMarks
 from tests.test_symbol_mentions import SYMBOLS
 
 MARK = "_(not in Prefect 3.8.8)_"

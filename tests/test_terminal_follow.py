@@ -9,8 +9,8 @@ import pytest
 from rich.console import Console
 
 from bot.app import App
-from bot.terminal_follow import WITHIN, Foreground, as_wanted, one_line
-from bot.watch_table import WatchedRun
+from bot.follow.terminal import WITHIN, Foreground, as_wanted, one_line
+from bot.follow.watch_table import WatchedRun
 from tests.fakes.prefect_between import Between
 from tests.following import Clock
 from tests.house import AppFactory

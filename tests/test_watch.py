@@ -13,9 +13,8 @@ from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bot.database import open_store, sqlite_url
-from bot.lease import Lease
-from bot.store import leases, now, watched_runs
-from bot.watch import (
+from bot.follow.lease import Lease
+from bot.follow.watch import (
     AHEAD_EVERY,
     AWAY_AFTER,
     FIRST_PAUSE,
@@ -26,7 +25,8 @@ from bot.watch import (
     next_look,
     trouble,
 )
-from bot.watch_table import DELETED, Watch, WatchedRun, WatchTable, seen
+from bot.follow.watch_table import DELETED, Watch, WatchedRun, WatchTable, seen
+from bot.store import leases, now, watched_runs
 from bot.workspaces import Workspace, Workspaces
 from tests.fakes.prefect_between import Between
 from tests.following import WORKSPACE, Clock, card_that_did

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Sequence
 
 from tools.models import FlowRun
+from tools.named_deployments import NamedDeployment, named_deployments
 from tools.prefect_client import PrefectClient
 from tools.proposal import Affected
-from tools.resolve import NamedDeployment, named_deployments
 
 # As many as the client reads of anything.
 MAX_DEPLOYMENTS = 2000

@@ -7,8 +7,9 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from tools.models import Automation
+from tools.named_deployments import deployment_names
 from tools.prefect_client import PrefectClient
-from tools.run_rows import Result, deployment_names, shorten
+from tools.run_rows import Result, shorten
 
 MAX_LIST = 100
 # Notices are often whole templates; what kind of action it is matters here.

@@ -18,9 +18,10 @@ from tools.errors import Changed
 from tools.fingerprint import changed_parts, fingerprint
 from tools.lateness import late_seconds, overdue_filter, utc_now
 from tools.models import FlowRun
+from tools.named_deployments import deployments_by_id
 from tools.prefect_client import Filters, PrefectClient
 from tools.proposal import Detail, Fact, Proposal, Receipt
-from tools.resolve import deployments_by_id, find_deployment, find_flow_run, find_work_pool
+from tools.resolve import find_deployment, find_flow_run, find_work_pool
 from tools.run_facts import MAX_RUNS, SAMPLE, left_alone, run_facts
 from tools.run_rows import run_rows
 from tools.runs import ENDED
@@ -56,19 +57,20 @@ class CancelRuns:
         work_pool: Annotated[str, Field(description="or all in this work pool")] = "",
         states: Annotated[
             tuple[Wanted, ...],
-            Field(description="with deployment or work_pool: which; SCHEDULED includes later runs"),
-        ] = NOT_LATER,
+            Field(description="which of them; alone: all of the workspace; SCHEDULED includes later runs"),
+        ] = (),
     ) -> Proposal:
         """Proposes to cancel flow runs, at most 50 at once. A person has to confirm it on a card.
 
-        Give either runs, or a deployment, a work pool or both. With these, runs scheduled for later stay
-        unless SCHEDULED is among the states.
+        Give either runs, or a deployment, a work pool or both, or only states for all such runs of the
+        workspace. Runs scheduled for later stay unless SCHEDULED is among the states.
         """
-        if bool(runs) == bool(deployment or work_pool):
+        if bool(runs) == bool(deployment or work_pool or states):
             raise BadInput(
-                "cancel_runs takes either runs or a deployment or work pool.",
+                "cancel_runs takes either runs or a deployment, a work pool or states.",
                 "Name the runs, or one of these.",
             )
+        states = states or NOT_LATER
         if runs:
             found, scope = await self._named(runs), ""
         else:
@@ -115,7 +117,8 @@ class CancelRuns:
             pool = await find_work_pool(self._prefect, work_pool)
             scope["work_pools"] = {"name": {"any_": [pool.name]}}
             where.append(f"the work pool {pool.name}")
-        return await self._in_states(scope, " in ".join(where), states), " in ".join(where)
+        named_scope = " in ".join(where) or "the workspace"
+        return await self._in_states(scope, named_scope, states), named_scope
 
     async def _in_states(self, scope: Filters, where: str, states: Sequence[Wanted]) -> list[FlowRun]:
         now = utc_now()
@@ -126,7 +129,8 @@ class CancelRuns:
         filters: list[Filters] = [{**scope, "flow_runs": wish} for wish in wanted]
         pages = await asyncio.gather(*(self._prefect.flow_runs(each, limit=MAX_RUNS + 1) for each in filters))
         runs = [run for page in pages for run in page if run.state.type in types or late_seconds(run, now)]
-        if len(runs) > MAX_RUNS:
+        # A page that is full may leave some out, also where not all on it are late.
+        if len(runs) > MAX_RUNS or any(len(page) > MAX_RUNS for page in pages):
             count = sum(await asyncio.gather(*map(self._prefect.count_flow_runs, filters)))
             raise BadInput(
                 f"There are {count} such runs of {where}, and no more than {MAX_RUNS} are cancelled at once.",

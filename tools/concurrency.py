@@ -6,8 +6,9 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from tools.models import GlobalLimit
+from tools.named_deployments import deployment_names
 from tools.prefect_client import PrefectClient
-from tools.run_rows import Result, deployment_names
+from tools.run_rows import Result
 
 MAX_LIST = 200
 

@@ -9,10 +9,12 @@ from pydantic import Field
 from tools.job_variables import JobVariable, effective_variables
 from tools.lateness import utc_now
 from tools.models import Deployment, FlowRun, iso
-from tools.parameters import resolved, type_in_words
+from tools.named_deployments import NamedDeployment
+from tools.parameter_secrets import HIDDEN, hide_secrets
+from tools.parameter_types import resolved, type_in_words
 from tools.prefect_client import Filters, PrefectClient
 from tools.redact import is_secret_name
-from tools.resolve import NamedDeployment, find_deployment, find_work_pool, name_filter
+from tools.resolve import find_deployment, find_work_pool, name_filter
 from tools.run_rows import Result, RunRow, run_rows, shorten
 from tools.schedules import in_words
 from tools.workers import seconds_ago
@@ -217,7 +219,7 @@ def list_parameters(row: Deployment) -> list[Parameter]:
             name=name,
             type=type_in_words(row.parameter_openapi_schema, spec),
             required=name in required and name not in row.parameters,
-            default=_default(name, row.parameters.get(name, spec.get("default"))),
+            default=_default(row, name, row.parameters.get(name, spec.get("default"))),
             choices=resolved(row.parameter_openapi_schema, spec).get("enum"),
             description=shorten(str(spec.get("description", ""))) or None,
         )
@@ -225,6 +227,7 @@ def list_parameters(row: Deployment) -> list[Parameter]:
     ]
 
 
-def _default(name: str, value: Any) -> Any:
+def _default(row: Deployment, name: str, value: Any) -> Any:
     """The name stands beside the value in a row, where redaction by key cannot see it."""
-    return "set, not shown" if value and is_secret_name(name) else value
+    shown = hide_secrets(row.parameter_openapi_schema, {name: value})[name]
+    return "set, not shown" if value and (is_secret_name(name) or shown == HIDDEN) else shown

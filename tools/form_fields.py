@@ -5,9 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from tools.masks import contains_mask
 from tools.parameter_secrets import hide_secrets, is_secret_type
-from tools.parameters import STARS, parse_value, problems_by_name, resolved, type_in_words, types_of
-from tools.redact import contains_mask, is_secret_name
+from tools.parameter_types import parse_value, resolved, type_in_words, types_of
+from tools.parameters import STARS, problems_by_name
+from tools.redact import is_secret_name, redact
 
 Kind = Literal[
     "text", "integer", "number", "boolean", "choice", "multi-choice", "date", "datetime", "json", "secret"
@@ -125,7 +127,7 @@ def form_field(
         kind=kind,
         spec=spec,
         title="" if title == name else title,
-        help=" ".join(str(own.get("description", "")).split()),
+        help=redact(" ".join(str(own.get("description", "")).split())),
         type=_EXAMPLES.get(kind) or type_in_words(schema, spec),
         constraints=tuple(_constraints(spec)),
         choices=choices,

@@ -11,8 +11,9 @@ from tools.errors import NotFound
 from tools.job_variables import JobVariable, effective_variables
 from tools.links import Links
 from tools.models import Deployment, FlowRun, WorkPool
+from tools.named_deployments import NamedDeployment
 from tools.prefect_client import PrefectClient
-from tools.resolve import NamedDeployment, find_deployment, find_flow_run, find_work_pool
+from tools.resolve import find_deployment, find_flow_run, find_work_pool
 from tools.run_rows import Result
 from tools.site import (
     Site,

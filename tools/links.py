@@ -34,6 +34,10 @@ class Links:
 
     root: str
 
+    @property
+    def is_cloud(self) -> bool:
+        return bool(_CLOUD_PAGE.search(self.root))
+
     def runs(self) -> str:
         return f"{self.root}/runs"
 

@@ -12,7 +12,8 @@ from typing import Any
 from knowledge.errors import BadInput
 from tools.form_fields import NOTHING, FormField, form_field
 from tools.parameter_secrets import hide_secrets
-from tools.parameters import parse_value, problems_by_name, refuse_server_side_values, types_of
+from tools.parameter_types import parse_value, types_of
+from tools.parameters import problems_by_name, refuse_server_side_values
 
 EMPTY_TEXT = '""'
 NO_SUCH = "There is no such parameter."
@@ -80,9 +81,16 @@ def parameter_form(
     In the order of the flow's signature. Without a schema there are no fields.
     """
     properties: Mapping[str, Any] = schema.get("properties") or {}
-    names = sorted(properties, key=lambda name: properties[name].get("position", 0))
+    # `true` is a schema as well, of which there is nothing to show.
+    shown = [name for name, spec in properties.items() if isinstance(spec, Mapping)]
+    names = sorted(shown, key=lambda name: _position(properties[name]))
     fields = tuple(form_field(schema, name, defaults=defaults, given=given) for name in names)
     return ParameterForm(schema, defaults, given, fields)
+
+
+def _position(spec: Mapping[str, Any]) -> int:
+    position = spec.get("position")
+    return position if isinstance(position, int) else 0
 
 
 def _read(each: FormField, text: str) -> Any:

@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from tools.parameters import resolved
-from tools.redact import mask, redact_data
+from tools.masks import mask
+from tools.parameter_types import resolved
+from tools.redact import redact_data
 
 HIDDEN = mask("secret")
 

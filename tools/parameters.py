@@ -18,23 +18,14 @@ from pydantic import TypeAdapter, ValidationError
 from referencing.exceptions import Unresolvable
 
 from knowledge.errors import BadInput
-from tools.redact import contains_mask, redact_data
+from tools.masks import contains_mask
+from tools.parameter_types import kinds_in_words, type_in_words, types_of
+from tools.redact import redact_data
 
 MAX_PROBLEMS = 5
 MAX_SHOWN = 80
-# A reference that leads to itself ends somewhere.
-MAX_REFERENCES = 8
 # What pydantic writes in the place of a SecretStr, also as the default in a schema.
 STARS = "**********"
-_WORDS = {
-    "integer": "a whole number",
-    "number": "a number",
-    "string": "a text",
-    "boolean": "true or false",
-    "array": "a list",
-    "object": "an object",
-    "null": "null",
-}
 _COMPLAINTS = {
     "const": "is not {wanted}",
     "format": "is not a valid {wanted}",
@@ -49,7 +40,6 @@ _COMPLAINTS = {
     "pattern": "does not have the form {wanted}",
     "additionalProperties": "has fields that it may not have",
 }
-_TRUTH = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 _FORMATS = jsonschema.FormatChecker()
 _MOMENT = TypeAdapter(datetime)
 
@@ -115,71 +105,6 @@ def check_job_variables(schema: Mapping[str, Any], given: Mapping[str, Any]) -> 
         )
 
 
-def parse_typed(schema: Mapping[str, Any], words: Mapping[str, str]) -> dict[str, Any]:
-    """Typed words (`x=1`) as the values that the deployment's schema wants."""
-    properties = schema.get("properties", {})
-    return {
-        name: parse_value(text, resolved(schema, properties.get(name, {}))) for name, text in words.items()
-    }
-
-
-def resolved(
-    schema: Mapping[str, Any], spec: Mapping[str, Any], *, depth: int = MAX_REFERENCES
-) -> Mapping[str, Any]:
-    """`spec` with what its `$ref` points at put in its place, as for an enum, also in its alternatives.
-
-    Pydantic 1 writes the reference into an `allOf`, pydantic 2 as it is, or into an `anyOf` beside null.
-    What lies deeper, in the properties of a model or the items of a list, stays as it is.
-    """
-    if depth == 0:
-        return {}
-    parts = [spec, *spec.get("allOf", [])]
-    reference = next((part["$ref"] for part in parts if "$ref" in part), "")
-    name = str(reference).rpartition("/")[2]
-    tables = (schema.get("definitions", {}), schema.get("$defs", {}))
-    target = next((table[name] for table in tables if name in table), None)
-    if target is not None:
-        own = {key: value for key, value in spec.items() if key not in ("$ref", "allOf")}
-        return {**resolved(schema, target, depth=depth - 1), **own}
-    alternatives = {key: spec[key] for key in ("anyOf", "oneOf") if key in spec}
-    return {
-        **spec,
-        **{
-            key: [resolved(schema, part, depth=depth - 1) for part in parts]
-            for key, parts in alternatives.items()
-        },
-    }
-
-
-def parse_value(text: str, schema: Mapping[str, Any]) -> Any:
-    """A typed word as the value that its parameter wants: `5` is a number for an integer, else a text.
-
-    `schema` is the parameter's own part of the deployment's schema. What fits no type stays a text, so that
-    `check_parameters` can name the problem.
-    """
-    types = types_of(schema)
-    if text == "null" and "null" in types:
-        return None
-    if types and types <= {"string", "null"}:
-        return text
-    if "boolean" in types and text.lower() in _TRUTH:
-        return _TRUTH[text.lower()]
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
-
-
-def types_of(schema: Mapping[str, Any]) -> set[str]:
-    """All JSON types that the schema names, in it or in its alternatives."""
-    own = schema.get("type", [])
-    types = {own} if isinstance(own, str) else set(own)
-    for key in ("anyOf", "oneOf"):
-        for part in schema.get(key, []):
-            types |= types_of(part)
-    return types
-
-
 def refuse_server_side_values(given: Mapping[str, Any], what: str) -> None:
     """Raises BadInput for a value that the server would look up, or that only stands for a secret."""
     for name, value in given.items():
@@ -234,6 +159,9 @@ def _as_the_server_reads_it(schema: Mapping[str, Any]) -> dict[str, Any]:
     adjusted = deepcopy(dict(schema))
     required = adjusted.get("required", [])
     for name, spec in adjusted.get("properties", {}).items():
+        # `true` is a schema as well.
+        if not isinstance(spec, dict):
+            continue
         optional = name not in required and "default" not in spec
         if optional and isinstance(spec.get("type"), str) and spec["type"] != "null":
             spec["type"] = [spec["type"], "null"]
@@ -286,19 +214,14 @@ def _complaint(error: SchemaError) -> str:
     wanted: Any = error.validator_value
     match error.validator:
         case "anyOf" | "oneOf" if isinstance(error.schema, Mapping):
-            return f"is not {_kinds(types_of(error.schema))}"
+            return f"is not {kinds_in_words(types_of(error.schema))}"
         case "type":
-            return f"is not {_kinds({wanted} if isinstance(wanted, str) else set(wanted))}"
+            return f"is not {kinds_in_words({wanted} if isinstance(wanted, str) else set(wanted))}"
         case "enum":
             return f"is not one of {', '.join(map(_shown, wanted))}"
         case _:
             words = _COMPLAINTS.get(str(error.validator), "does not fit ({validator}: {wanted})")
             return words.format(wanted=wanted, validator=error.validator)
-
-
-def _kinds(types: set[str]) -> str:
-    words = [_WORDS.get(kind, kind) for kind in sorted(types - {"null"})] or ["null"]
-    return " or ".join(words)
 
 
 def _shown(value: Any) -> str:
@@ -312,14 +235,3 @@ def _signature(schema: Mapping[str, Any], properties: Mapping[str, Any]) -> str:
         f"{name} ({type_in_words(schema, spec)}{', required' if name in required else ''})"
         for name, spec in properties.items()
     )
-
-
-def type_in_words(schema: Mapping[str, Any], spec: Mapping[str, Any]) -> str:
-    """`a whole number or null`; `spec` is one parameter's part of the deployment's `schema`."""
-    whole = resolved(schema, spec)
-    types = types_of(whole)
-    if not types:
-        return "any value"
-    formats = [part["format"] for part in (whole, *whole.get("anyOf", [])) if "format" in part]
-    form = f" ({formats[0]})" if formats else ""
-    return _kinds(types) + form + (" or null" if "null" in types and len(types) > 1 else "")

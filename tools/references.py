@@ -4,19 +4,24 @@ import asyncio
 import difflib
 import re
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
 from knowledge.errors import BadInput
 from tools.links import parse_link
+from tools.named_deployments import NamedDeployment, named_deployments
 from tools.prefect_client import PrefectClient
-from tools.resolve import NamedDeployment, named_deployments
 
 Kind = Literal["flow run", "deployment", "work pool"]
 
 # A sentence that names more than this is a paste, and only its first words are looked up.
 MAX_WORDS = 40
 MAX_FOUND = 20
+# `Invoice Booking/eu prod` is a name of three words; longer ones are put in quotes.
+MAX_NAME_WORDS = 4
+# All beginnings and lengths of a long question; each is one more value in the same four requests.
+MAX_PHRASES = 120
 # Of each kind, to find the name that was meant: what the server gives in one page.
 MAX_NAMES = 200
 # One letter wrong in five: `etl/nigthly` is likely meant, `prefect-agent` is not for `prefect-pool`.
@@ -63,8 +68,11 @@ async def find_references(prefect: PrefectClient, text: str) -> list[Reference]:
     names = [word for word in words if not word.startswith("http")]
     if not names:
         return []
-    found = await _named(prefect, names)
-    return [found[word] for word in names if word in found]
+    wanted = list(dict.fromkeys([*names, *phrases(text)]))
+    found = await _named(prefect, wanted)
+    # In `tag holder` there is no `tag`.
+    whole = [word for word in wanted if word in found and not _is_within(word, found)]
+    return [found[word] for word in sorted(whole, key=text.find)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +111,23 @@ def candidates(text: str) -> list[str]:
     """The words that may be somebody's names, once each, without the signs of the sentence around them."""
     words = (word.strip("`\"“”'.:*").removesuffix("'s") for word in _WORD.findall(text))
     return [word for word in dict.fromkeys(words) if word and not _COMMON.fullmatch(word)][:MAX_WORDS]
+
+
+def phrases(text: str) -> list[str]:
+    """Two to MAX_NAME_WORDS words that stand together and may be one name, as names may hold spaces."""
+    known = set(candidates(text))
+    pieces = [piece.strip("`\"“”'.:*,;?!()") for piece in text.split()]
+    found = []
+    for start in range(len(pieces)):
+        for end in range(start + 2, min(start + MAX_NAME_WORDS, len(pieces)) + 1):
+            some = pieces[start:end]
+            if all(some) and any(piece in known or piece.startswith("#") for piece in some):
+                found.append(" ".join(some))
+    return list(dict.fromkeys(found))[:MAX_PHRASES]
+
+
+def _is_within(word: str, names: Iterable[str]) -> bool:
+    return any(f" {word} " in f" {name} " for name in names if name != word)
 
 
 def _linked(word: str) -> Reference | None:

@@ -7,12 +7,12 @@ from typing import Any
 from knowledge.errors import BadInput
 from tools.errors import NotFound
 from tools.models import Deployment, FlowRun
+from tools.named_deployments import NamedDeployment, named_deployments
 from tools.parameter_facts import in_short
 from tools.parameter_secrets import hide_secrets
 from tools.prefect_client import PrefectClient
 from tools.proposal import Fact
 from tools.redact import redact_data
-from tools.resolve import NamedDeployment, named_deployments
 
 # Prefect's own mark on what a schedule has made; on a run started by a person it would be a lie.
 AUTO_SCHEDULED = "auto-scheduled"

@@ -9,16 +9,15 @@ import asyncio
 import difflib
 import re
 import uuid
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from knowledge.errors import BadInput
 from tools.errors import Ambiguous, NotFound
 from tools.links import PageLink, parse_link
 from tools.models import Deployment, FlowRun, WorkPool, iso
+from tools.named_deployments import NamedDeployment, deployment_names, named_deployments
 from tools.prefect_client import Filters, PrefectClient
-from tools.run_rows import deployment_names
 
 MAX_CHOICES = 8
 # Candidates looked at; more than a person could choose from anyway.
@@ -26,18 +25,6 @@ MAX_CANDIDATES = 200
 NEAREST = 3
 
 Thing = TypeVar("Thing")
-
-
-@dataclass(frozen=True, slots=True)
-class NamedDeployment:
-    """A deployment with its flow's name, which its row lacks."""
-
-    deployment: Deployment
-    flow: str
-
-    @property
-    def full_name(self) -> str:
-        return f"{self.flow}/{self.deployment.name}"
 
 
 async def find_deployment(prefect: PrefectClient, text: str) -> NamedDeployment:
@@ -75,21 +62,6 @@ async def _deployment_candidates(prefect: PrefectClient, text: str) -> list[Depl
         return rows
     rows += await prefect.deployments(similar, limit=MAX_CANDIDATES)
     return list({row.id: row for row in rows}.values())
-
-
-async def deployments_by_id(prefect: PrefectClient, ids: Iterable[str]) -> list[NamedDeployment]:
-    """Those that there are; a deleted deployment is missing, and an empty id is passed over."""
-    wanted = sorted({id_ for id_ in ids if id_})
-    if not wanted:
-        return []
-    rows = await prefect.deployments({"deployments": {"id": {"any_": wanted}}}, limit=len(wanted))
-    return await named_deployments(prefect, rows)
-
-
-async def named_deployments(prefect: PrefectClient, rows: Sequence[Deployment]) -> list[NamedDeployment]:
-    """With their flows' names, in the given order."""
-    flows = await prefect.flow_names([row.flow_id for row in rows])
-    return [NamedDeployment(row, flows.get(row.flow_id, "?")) for row in rows]
 
 
 async def find_work_pool(prefect: PrefectClient, text: str) -> WorkPool:

@@ -13,14 +13,16 @@ from pydantic import Field
 
 from knowledge.errors import BadInput
 from tools.affected import by_runs
+from tools.ended_runs import BADLY, EndedBadly, EndedRuns, runs_that_ended
 from tools.errors import Changed
 from tools.fingerprint import changed_parts, fingerprint
 from tools.lateness import utc_now
 from tools.models import Deployment, FlowRun
+from tools.named_deployments import NamedDeployment, deployments_by_id
 from tools.prefect_client import PrefectClient
-from tools.proposal import Proposal, Receipt
+from tools.proposal import Fact, Proposal, Receipt
 from tools.rerun import deployment_of
-from tools.resolve import NamedDeployment, deployments_by_id, find_flow_run
+from tools.resolve import find_flow_run
 from tools.retry_card import Retriable, retry_facts, warnings
 from tools.run_facts import MAX_RUNS, SAMPLE, left_alone, run_facts
 from tools.run_rows import run_rows
@@ -50,6 +52,14 @@ class RetryRun:
         flow_runs: Annotated[
             tuple[str, ...], Field(max_length=MAX_RUNS, description="or several of them")
         ] = (),
+        ended_within_hours: Annotated[
+            float, Field(ge=0, le=24 * 7, description="or all that ended badly so recently")
+        ] = 0,
+        deployment: Annotated[str, Field(description="with ended_within_hours: only of this one")] = "",
+        work_pool: Annotated[str, Field(description="with ended_within_hours: only in this one")] = "",
+        states: Annotated[
+            tuple[EndedBadly, ...], Field(description="with ended_within_hours: how they ended")
+        ] = BADLY,
     ) -> Proposal:
         """Proposes to run flow runs that failed, crashed or were cancelled again, at most 50 at once.
 
@@ -57,19 +67,40 @@ class RetryRun:
         the parameters that it had; for other parameters use trigger_run with rerun_of.
         """
         wanted = [text for text in dict.fromkeys((flow_run, *flow_runs)) if text.strip()]
-        if not wanted:
+        if not wanted and not ended_within_hours:
             raise BadInput("No flow run to retry was named.", "Give its name, id or link.")
+        if wanted and ended_within_hours:
+            raise BadInput(
+                "retry_run takes either flow runs or ended_within_hours.", "Leave one of them out."
+            )
+        if wanted:
+            return await self._of(await self._named(wanted))
+        ended = await runs_that_ended(
+            self._prefect,
+            within_hours=ended_within_hours,
+            deployment=deployment,
+            work_pool=work_pool,
+            states=states,
+            now=utc_now(),
+        )
+        return await self._of(ended.runs, _chosen_by(ended))
+
+    async def _named(self, wanted: Sequence[str]) -> list[FlowRun]:
         if len(wanted) > MAX_RUNS:
             raise BadInput(
                 f"These are {len(wanted)} runs, and no more than {MAX_RUNS} are retried at once.",
                 "Name fewer.",
             )
         found = await asyncio.gather(*(find_flow_run(self._prefect, text) for text in wanted))
-        runs = list({run.id: run for run in found}.values())
+        return list({run.id: run for run in found}.values())
+
+    async def _of(self, runs: Sequence[FlowRun], by: Sequence[Fact] = ()) -> Proposal:
         chosen, refusals = await self._sorted_out(runs)
         if not chosen:
             raise _combined(refusals)
-        return await self._proposal(chosen, [error.message.removesuffix(".") for error in refusals])
+        others = [error.message.removesuffix(".") for error in refusals]
+        proposal = await self._proposal(chosen, others)
+        return proposal.model_copy(update={"facts": (*by, *proposal.facts)})
 
     async def _sorted_out(self, runs: Sequence[FlowRun]) -> tuple[list[Retriable], list[BadInput]]:
         """What can be run again, and why the others cannot."""
@@ -162,6 +193,12 @@ class RetryRun:
         if written and state == AWAITING_RETRY:
             return Outcome(run.name, "retrying")
         return Outcome(run.name, FAILED, answer.details.reason or f"Prefect left it {state or 'as it was'}")
+
+
+def _chosen_by(ended: EndedRuns) -> list[Fact]:
+    children = f"{ended.children} more were begun by other runs, which begin them again"
+    left_out = [Fact(label="Left out", value=children)] if ended.children else []
+    return [Fact(label="Chosen", value=f"all that ended {ended.words}"), *left_out]
 
 
 def _check_state(run: FlowRun) -> None:

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from knowledge.errors import ExpectedError
 from tools.models import FlowRun
+from tools.named_deployments import NamedDeployment
 from tools.parameter_facts import parameter_facts
 from tools.parameters import check_parameters
 from tools.proposal import Fact
-from tools.resolve import NamedDeployment
 from tools.run_facts import SAMPLE
 from tools.run_rows import shorten
 from tools.site import Site, in_short_words, start_warning, starter

@@ -1,7 +1,7 @@
 """Flow runs as rows for reading: every fact that a person would otherwise have to look up beside it."""
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from tools.lateness import due_time, late_seconds
 from tools.links import Links
 from tools.models import FlowRun, Moment
+from tools.named_deployments import deployment_names
 from tools.prefect_client import PrefectClient
 from tools.redact import redact
 
@@ -50,16 +51,6 @@ async def run_rows(prefect: PrefectClient, runs: Sequence[FlowRun], now: datetim
         deployment_names(prefect, [run.deployment_id for run in runs]),
     )
     return [run_row(prefect.links, run, flows, deployments, now) for run in runs]
-
-
-async def deployment_names(prefect: PrefectClient, deployment_ids: Iterable[str]) -> dict[str, str]:
-    """`flow/deployment` by id; a deleted deployment is missing."""
-    ids = sorted({id_ for id_ in deployment_ids if id_})
-    if not ids:
-        return {}
-    rows = await prefect.deployments({"deployments": {"id": {"any_": ids}}}, limit=len(ids))
-    flows = await prefect.flow_names([row.flow_id for row in rows])
-    return {row.id: f"{flows.get(row.flow_id, '?')}/{row.name}" for row in rows}
 
 
 def run_row(

@@ -10,6 +10,7 @@ from pydantic import Field
 from tools.job_variables import JobVariable, effective_variables
 from tools.lateness import late_seconds, overdue_filter, utc_now
 from tools.models import FlowRun, Moment, State, TaskRun
+from tools.parameter_secrets import hide_secrets
 from tools.prefect_client import Filters, PrefectClient
 from tools.redact import redact
 from tools.resolve import find_deployment, find_flow_run, find_work_pool, name_filter
@@ -177,7 +178,15 @@ class Runs:
             self._prefect.task_runs(failed, limit=MAX_FAILED_TASKS),
             self._last_errors(run.id),
         )
-        return self._details(run, rows[0], states, (tasks, failures), samples, errors)
+        safe = run.model_copy(update={"parameters": await self._parameters(run)})
+        return self._details(safe, rows[0], states, (tasks, failures), samples, errors)
+
+    async def _parameters(self, run: FlowRun) -> dict[str, Any]:
+        """Without secrets; that one is a `SecretStr` the deployment's schema alone tells."""
+        mine: Filters = {"deployments": {"id": {"any_": [run.deployment_id]}}}
+        asked = run.deployment_id and run.parameters
+        found = await self._prefect.deployments(mine, limit=1) if asked else []
+        return hide_secrets(found[0].parameter_openapi_schema if found else {}, run.parameters)
 
     def _details(
         self,

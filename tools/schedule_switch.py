@@ -12,9 +12,10 @@ from tools.errors import Ambiguous, NotFound
 from tools.fingerprint import check_unchanged, fingerprint
 from tools.lateness import late_seconds, utc_now
 from tools.models import Deployment, FlowRun, Schedule
+from tools.named_deployments import NamedDeployment
 from tools.prefect_client import PrefectClient
 from tools.proposal import Fact, Proposal, Receipt
-from tools.resolve import NamedDeployment, find_deployment
+from tools.resolve import find_deployment
 from tools.schedule_runs import counted, made_by_schedule, schedule_in_words, waiting_runs
 from tools.schedules import in_words
 from tools.way_back import way_back

@@ -14,7 +14,7 @@ def in_words(schedule: Schedule) -> str:
     elif interval := detail.get("interval"):
         words = f"every {_duration(float(interval))}"
     else:
-        words = f"rrule {detail.get('rrule', 'unknown')} ({zone})"
+        words = f"rrule {' '.join(str(detail.get('rrule', 'unknown')).split())} ({zone})"
     return words if schedule.active else f"{words}, switched off"
 
 

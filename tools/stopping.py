@@ -12,9 +12,9 @@ from datetime import datetime, timedelta
 from tools.errors import NotFound
 from tools.lateness import utc_now
 from tools.models import Deployment, FlowRun, Worker, iso
+from tools.named_deployments import deployments_by_id
 from tools.pool_types import pool_type
 from tools.prefect_client import PrefectClient
-from tools.resolve import deployments_by_id
 from tools.runs import worker_of
 from tools.workers import POLLED_WITHIN, in_words, is_alive, pool_workers, seconds_ago
 

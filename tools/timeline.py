@@ -11,8 +11,9 @@ from pydantic import Field
 from knowledge.errors import BadInput
 from tools.lateness import late_seconds, utc_now
 from tools.models import FlowRun, Moment, State, TaskRun
+from tools.named_deployments import NamedDeployment
 from tools.prefect_client import Filters, PrefectClient
-from tools.resolve import NamedDeployment, find_deployment, find_flow_run
+from tools.resolve import find_deployment, find_flow_run
 from tools.run_rows import Result, RunRow, run_rows, run_seconds
 from tools.runs import ENDED
 

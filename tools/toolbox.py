@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from knowledge.errors import ExpectedError, Unreachable
 from tools.errors import Ambiguous
-from tools.proposal import Fact, Proposal, Receipt
+from tools.proposal import Detail, Fact, Proposal, Receipt
 from tools.redact import redact, redact_data
 
 # About 6,000 tokens: several results fit beside each other in any current model's window.
@@ -244,15 +244,21 @@ def _proposed(tool: Tool, given: dict[str, Any], proposal: Proposal) -> ToolOutc
 
 def masked_proposal(proposal: Proposal) -> Proposal:
     """The same without known secrets in what people see; the arguments stay exact."""
-    facts = tuple(Fact(label=fact.label, value=redact(fact.value)) for fact in proposal.facts)
+    # A label can be a run's name, which is as free as any text.
+    facts = tuple(Fact(label=redact(fact.label), value=redact(fact.value)) for fact in proposal.facts)
     told = {"title": redact(proposal.title), "target": redact(proposal.target), "facts": facts}
     return proposal.model_copy(update=told)
 
 
 def _masked(receipt: Receipt) -> Receipt:
-    details = tuple(each.model_copy(update={"text": redact(each.text)}) for each in receipt.details)
+    details = tuple(_masked_detail(each) for each in receipt.details)
     undo = masked_proposal(receipt.undo) if receipt.undo else None
     return receipt.model_copy(update={"text": redact(receipt.text), "details": details, "undo": undo})
+
+
+def _masked_detail(detail: Detail) -> Detail:
+    links = tuple(link.model_copy(update={"title": redact(link.title)}) for link in detail.links)
+    return detail.model_copy(update={"text": redact(detail.text), "links": links})
 
 
 def _failure(error: ExpectedError) -> ToolFailure:

@@ -14,14 +14,16 @@ from tools.fingerprint import check_unchanged, fingerprint
 from tools.job_variables import pool_schema
 from tools.lateness import utc_now
 from tools.models import Deployment, FlowRun
+from tools.named_deployments import NamedDeployment, named_deployments
 from tools.parameter_facts import in_short, parameter_facts
 from tools.parameter_form import ParameterForm, parameter_form
-from tools.parameters import check_job_variables, check_parameters, parse_typed
+from tools.parameter_types import parse_typed
+from tools.parameters import check_job_variables, check_parameters
 from tools.prefect_client import PrefectClient
 from tools.proposal import Fact, Proposal, Receipt
 from tools.redact import redact_data
 from tools.rerun import carried_parameters, carried_tags, deployment_of, difference_facts
-from tools.resolve import NamedDeployment, find_deployment, find_flow_run, named_deployments
+from tools.resolve import find_deployment, find_flow_run
 from tools.site import Site, in_short_words, load_site, start_warning, starter
 from tools.when import PAST_ALLOWED, in_zone, parse_when, zone_named
 

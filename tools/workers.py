@@ -1,5 +1,6 @@
 """Which workers live, and what keeps a pool from starting runs."""
 
+import asyncio
 import shlex
 from collections.abc import Sequence
 from datetime import datetime
@@ -15,6 +16,8 @@ from tools.run_rows import Result
 MISSED_HEARTBEATS = 3
 # The server lists the newest heartbeats first, so the living are among them.
 MAX_WORKERS = 50
+# Workers can be asked for only pool by pool.
+MAX_POOLS = 40
 # Prefect calls a queue NOT_READY when no worker has asked it for this many seconds.
 POLLED_WITHIN = 60
 
@@ -44,6 +47,19 @@ async def pool_workers(prefect: PrefectClient, pool: WorkPool) -> list[Worker]:
 async def newest_workers(prefect: PrefectClient, pool: str) -> list[Worker]:
     """The same by the pool's name alone, whatever its type."""
     return sorted(await prefect.workers(pool, limit=MAX_WORKERS), key=_last_seen, reverse=True)
+
+
+async def pool_of_worker(prefect: PrefectClient, name: str) -> str:
+    """The pool that it works for, of the first MAX_POOLS; of several the one that heard of it last."""
+    pools = await prefect.work_pools(limit=MAX_POOLS)
+    known = await asyncio.gather(*(newest_workers(prefect, pool.name) for pool in pools))
+    found = [
+        (_last_seen(worker), pool.name)
+        for pool, workers in zip(pools, known, strict=True)
+        for worker in workers
+        if worker.name == name
+    ]
+    return max(found)[1] if found else ""
 
 
 def _last_seen(worker: Worker) -> float:

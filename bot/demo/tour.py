@@ -15,10 +15,10 @@ from datetime import UTC, datetime, timedelta
 from rich.console import Console
 
 from bot.app import App, build, make_library
-from bot.build_receipt import in_words
 from bot.demo.server import DemoPrefect
 from bot.events import Answer
-from bot.reindex import Reindexer, open_or_build
+from bot.indexing.receipt import in_words
+from bot.indexing.reindex import Reindexer, open_or_build
 from bot.settings import Settings
 from bot.terminal import Terminal
 from knowledge.errors import ExpectedError, Unreachable

@@ -4,7 +4,7 @@ An answer goes out as Markdown in `markdown` blocks, which Slack converts itself
 notifications show. Where Slack refuses the blocks, `plainer` gives the same in simpler ones.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -79,7 +79,7 @@ def offer_buttons(offers: Sequence[Offer]) -> list[Block]:
         {
             "type": "button",
             "action_id": f"{SAY}:{number}",
-            "text": {"type": "plain_text", "text": shorten(offer.label, LABEL_CHARACTERS), "emoji": False},
+            "text": plain(shorten(offer.label, LABEL_CHARACTERS)),
             "value": offer.command,
         }
         for number, offer in enumerate(fitting)
@@ -98,6 +98,19 @@ def fits(markdown: str, extras: Sequence[Block]) -> bool:
     """Whether one message holds both."""
     below = sum(len(element["text"]) for block in extras for element in block["elements"])
     return len(markdown) <= MARKDOWN_CHARACTERS and len(markdown) + below <= MESSAGE_CHARACTERS
+
+
+def plain(text: str) -> Block:
+    """A text object in which nothing is markup."""
+    return {"type": "plain_text", "text": text, "emoji": False}
+
+
+def characters(blocks: object) -> int:
+    """How much text is in blocks, as Slack counts it for a message."""
+    if isinstance(blocks, Mapping):
+        own = blocks.get("text")
+        return len(own) if isinstance(own, str) else sum(map(characters, blocks.values()))
+    return sum(map(characters, blocks)) if isinstance(blocks, list) else 0
 
 
 def context(mrkdwn: str) -> Block:

@@ -7,9 +7,17 @@ preformatted text, or escaped. Nothing in them becomes a link or calls anybody.
 import re
 from datetime import UTC, datetime
 
-from bot.card_table import Card, CardState
-from bot.performer import KNOWLEDGE
-from bot.slack.blocks import Block, Message, context, mrkdwn_message
+from bot.cards.performer import KNOWLEDGE
+from bot.cards.table import Card, CardState
+from bot.slack.blocks import (
+    MESSAGE_CHARACTERS,
+    Block,
+    Message,
+    characters,
+    context,
+    mrkdwn_message,
+    plain,
+)
 from bot.slack.follow_blocks import Followed, followed_blocks, icon
 from bot.slack.incoming import CONFIRM, DECLINE, EDIT, card_value
 from bot.slack.mrkdwn import escape, link, shorten
@@ -26,6 +34,8 @@ BUTTONS = {
     "resume_work_pool": ("Resume", "Leave it"),
     "rollback_knowledge": ("Roll back", "Leave it"),
 }
+# The label of what may go wrong, said beforehand.
+WARNING = "Warning"
 DEFAULT_BUTTONS = ("Confirm", "Cancel")
 OVERRIDING = "Confirm, even if worse"
 EDIT_BUTTON = "Edit parameters…"
@@ -61,6 +71,9 @@ ICONS: dict[CardState, str] = {
 FOLLOWED_HEADING = "☑️ *Confirmed*"
 
 SECTION_CHARACTERS = 2_900
+# Escaping makes one character five at worst, and with an address both have to stand in one section.
+TITLE_CHARACTERS = 900
+TARGET_CHARACTERS = 200
 LABEL_CHARACTERS = 150
 # A value of one short line stands beside its label, any other below it.
 SHORT_VALUE = 120
@@ -76,22 +89,33 @@ _USER = re.compile(r"[UW][A-Z0-9]{2,}")
 def card_message(card: Card, followed: Followed | None = None) -> Message:
     """The card as it stands: with buttons while it is open, with its outcome after that.
 
-    `followed` are the runs that it led to; what has become of them stands below the outcome.
+    `followed` are the runs that it led to; what has become of them stands above all that is known already.
     """
-    title = card.proposal.title
-    blocks = [_headline(card)]
-    if card.state == "open":
-        blocks += [*_facts(card.proposal.facts), context(_asked(card)), _buttons(card)]
-    else:
-        # How the index stood before it was changed would be taken for how it is now.
-        blocks += [] if card.proposal.action in KNOWLEDGE else _facts(card.proposal.facts)
-        told = [_outcome(card, followed), *details_blocks(card.details)]
-        undo = undo_blocks(card.undo, person(card.undo.decided_by)) if card.undo else []
-        # What came last is read first.
-        blocks += [*undo, *told] if card.undo and card.undo.decided_by else [*told, *undo]
-        blocks += followed_blocks(followed) if followed else []
+    # At night one reads the first lines: how it gets on stands above what was asked for.
+    above = [_headline(card), *(followed_blocks(followed) if followed else [])]
+    below = [context(_asked(card)), _buttons(card)] if card.state == "open" else _told(card, followed)
+    left = min(FACTS_CHARACTERS, MESSAGE_CHARACTERS - characters([*above, *below]))
+    facts = _facts(_still_true(card, followed), left)
     mark = icon(followed.watch) if followed else ICONS[card.state]
-    return Message(shorten(escape(f"{mark} {title}"), SECTION_CHARACTERS), blocks)
+    text = shorten(escape(f"{mark} {card.proposal.title}"), SECTION_CHARACTERS)
+    return Message(text, [*above, *facts, *below])
+
+
+def _still_true(card: Card, followed: Followed | None) -> tuple[Fact, ...]:
+    """What was said to whoever had to decide, without what would be taken for how it is now."""
+    facts = card.proposal.facts
+    if card.state != "open" and card.proposal.action in KNOWLEDGE:
+        return ()
+    has_begun = followed and any(run.state_type == "RUNNING" or run.is_over for run in followed.watch.runs)
+    return tuple(fact for fact in facts if fact.label != WARNING) if has_begun else facts
+
+
+def _told(card: Card, followed: Followed | None) -> list[Block]:
+    """What has come of a decided card."""
+    told = [_outcome(card, followed), *details_blocks(card.details)]
+    undo = undo_blocks(card.undo, person(card.undo.decided_by)) if card.undo else []
+    # What came last is read first.
+    return [*undo, *told] if card.undo and card.undo.decided_by else [*told, *undo]
 
 
 def running_message(card: Card, url: str) -> Message:
@@ -115,8 +139,8 @@ def changed_message(card: Card) -> Message:
 
 def _headline(card: Card) -> Block:
     proposal = card.proposal
-    title = f"*{_bold(shorten(escape(proposal.title), 1_000))}*"
-    target = shorten(proposal.target, 500)
+    title = f"*{_bold(shorten(escape(proposal.title), TITLE_CHARACTERS))}*"
+    target = shorten(proposal.target, TARGET_CHARACTERS)
     shown = link(proposal.target_url, target) if len(proposal.target_url) <= 1_000 else escape(target)
     below = f"\n{shown}" if target and (proposal.target_url or proposal.target not in proposal.title) else ""
     return {"type": "section", "text": {"type": "mrkdwn", "text": f"{title}{below}", "verbatim": True}}
@@ -160,8 +184,7 @@ def _labels(proposal: Proposal) -> tuple[str, str]:
 
 
 def _button(action_id: str, label: str, value: str) -> Block:
-    text = {"type": "plain_text", "text": label, "emoji": False}
-    return {"type": "button", "action_id": action_id, "text": text, "value": value}
+    return {"type": "button", "action_id": action_id, "text": plain(label), "value": value}
 
 
 def _outcome(card: Card, followed: Followed | None) -> Block:
@@ -177,12 +200,14 @@ def _outcome(card: Card, followed: Followed | None) -> Block:
     return {"type": "section", "text": {"type": "mrkdwn", "text": "\n".join(lines), "verbatim": True}}
 
 
-def _facts(facts: tuple[Fact, ...]) -> list[Block]:
-    """Labels beside short values, five a section; long values preformatted, each below its label."""
+def _facts(facts: tuple[Fact, ...], left: int) -> list[Block]:
+    """Labels beside short values, five a section; long values preformatted, each below its label.
+
+    `left` is how many characters there is room for.
+    """
     blocks: list[Block] = []
-    left = FACTS_CHARACTERS
     for position, fact in enumerate(facts):
-        size = min(len(fact.label), LABEL_CHARACTERS) + len(fact.value)
+        size = characters(_label(fact)) + len(fact.value)
         if position == FACTS or (size > left and left < SHORT_VALUE):
             blocks.append(context(f"… and {len(facts) - position} more, not shown here"))
             break
@@ -201,16 +226,12 @@ def _is_short(fact: Fact) -> bool:
 def _add_fields(blocks: list[Block], fact: Fact) -> None:
     if not blocks or len(blocks[-1].get("fields", [])) in (0, 2 * FACTS_A_SECTION):
         blocks.append({"type": "section", "fields": []})
-    blocks[-1]["fields"] += [_label(fact), _plain(fact.value)]
+    blocks[-1]["fields"] += [_label(fact), plain(fact.value.strip() or "—")]
 
 
 def _label(fact: Fact) -> Block:
     label = fact.label.strip()[:LABEL_CHARACTERS] or "—"
     return {"type": "mrkdwn", "text": f"*{_bold(escape(label))}*", "verbatim": True}
-
-
-def _plain(text: str) -> Block:
-    return {"type": "plain_text", "text": text.strip() or "—", "emoji": False}
 
 
 def _long(fact: Fact, left: int) -> list[Block]:

@@ -3,15 +3,15 @@
 from collections.abc import Callable
 from datetime import datetime
 
-from bot.card_table import Card
-from bot.cards import CardBook
-from bot.run_words import Tasks
+from bot.cards.book import CardBook
+from bot.cards.table import Card
+from bot.follow.run_words import Tasks
+from bot.follow.watch import Away
+from bot.follow.watch_table import Watch, WatchTable
 from bot.slack.blocks import Message
 from bot.slack.card_blocks import card_message
 from bot.slack.follow_blocks import Followed
 from bot.store import now
-from bot.watch import Away
-from bot.watch_table import Watch, WatchTable
 from bot.workspaces import Workspaces
 from knowledge.errors import BadInput
 from tools.links import Links

@@ -49,11 +49,17 @@ class Target:
     user_team: str = ""
     """The asker's own workspace, in shared channels; default: `team`."""
 
+    @property
+    def conversation(self) -> str:
+        """What the memory and cards know the thread by."""
+        return f"{self.team}:{self.channel}:{self.thread_ts}"
+
 
 class Conversation:
     """Posts and updates for one answer."""
 
-    def __init__(self, client: AsyncWebClient, target: Target) -> None:
+    def __init__(self, client: AsyncWebClient, target: Target, *, tries: int = TRIES) -> None:
+        self._tries = tries
         self.client = client
         self.target = target
         self.posted: list[str] = []
@@ -73,7 +79,7 @@ class Conversation:
             if cannot_speak(code) and await self._move_to_person():
                 return await self.post(message)
             if code not in BLOCKS_REFUSED:
-                raise CannotDeliver(code) from error
+                raise CannotDeliver(code, retry_after=retry_after(error)) from error
             log.warning("Slack refused blocks (%s); the message is sent in simpler ones", code)
         self.refuses_markdown = self.refuses_markdown or bool(message.markdown)
         return await self._post_simpler(message)
@@ -157,7 +163,7 @@ class Conversation:
         Raises CannotDeliver when the connection breaks: whether the call was carried out is then not
         known, and only a `repeatable` one is made again.
         """
-        for left in reversed(range(TRIES)):
+        for left in reversed(range(self._tries)):
             try:
                 return await call()
             except SlackApiError as error:

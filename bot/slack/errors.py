@@ -71,10 +71,12 @@ class CannotDeliver(Refused):
 
     code = "cannot_deliver"
 
-    def __init__(self, slack_error: str) -> None:
+    def __init__(self, slack_error: str, *, retry_after: float = 1.0) -> None:
         fix = "Check the app's token, scopes and installation: `ask-marvin doctor`."
         super().__init__(f"Slack did not take the message ({slack_error}).", fix)
         self.slack_error = slack_error
+        self.retry_after = retry_after
+        """Seconds, where it may pass."""
         self.nothing_posted = False
         """Set by whoever knows that no part of the answer is to be seen."""
 

@@ -1,26 +1,41 @@
 """Followed runs in Slack: the lines below a card that are kept current, and the messages that notify."""
 
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from bot.cards.table import Card
+from bot.durations import lasting
 from bot.events import Offer
-from bot.followup import Explained
-from bot.run_words import BAD, ICONS, Tasks, cancelled_in_words, counted, lasting, state_in_words
+from bot.follow.followup import Explained
+from bot.follow.run_words import BAD, ICONS, Tasks, cancelled_in_words, counted, state_in_words
+from bot.follow.watch import CANCEL, Away
+from bot.follow.watch_table import Ending, Notice, Watch, WatchedRun
 from bot.slack.blocks import Block, Message, context, offer_buttons
 from bot.slack.mrkdwn import escape, link, shorten
-from bot.watch import CANCEL, Away
-from bot.watch_table import Notice, Watch, WatchedRun
 from tools.links import Links
 
 NAME_CHARACTERS = 150
+OF_CHARACTERS = 500
 MESSAGE_CHARACTERS = 600
 TOLD_CHARACTERS = 2_900
+# What is left of a section's 3,000 is for times, which get longer.
+NOTICE_CHARACTERS = 2_500
+TIMES_SHOWN = 6
 # Of a card with many runs: those that went wrong first, then those that have not ended.
 RUNS_NAMED = 5
 FOLLOWED = "I follow it to its end and keep this message up to date."
-GAVE_UP = "I have stopped following it: a day has gone by since it was due."
+# Said in place of following on; the runs are linked above.
+LET_GO: dict[Ending, str] = {
+    "gave_up": "I have stopped following it: a day has gone by since it was due.",
+    "forgotten": "I have stopped following it: it is too old for me to keep it. Prefect has the rest.",
+}
+HUSHED = "I have stopped following it here: this channel is for questions to the docs only, by now."
+BROKE = "I have stopped following it: something broke on my side, and the log has it as `{reference}`."
+
+_CODE_OR_TIME = re.compile(r"`[^`\n]*`|\b(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z)\b")
 
 NEWS: dict[Notice, str] = {
     "late": "has not started, {lasting} after its time",
@@ -44,7 +59,7 @@ class Followed:
 
     @property
     def of(self) -> str:
-        return f" of {escape(self.deployment)}" if self.deployment else ""
+        return f" of {shorten(escape(self.deployment), OF_CHARACTERS)}" if self.deployment else ""
 
     def named(self, run: WatchedRun) -> str:
         """Its name, linked and bold."""
@@ -53,7 +68,7 @@ class Followed:
         return f"*{link(self.links.flow_run(run.id), name)}*"
 
     def state(self, run: WatchedRun) -> str:
-        return state_in_words(run, self.at, clock=date_time, safe=escape)
+        return state_in_words(run, self.at, clock=date_time, safe=_short)
 
     @property
     def is_live(self) -> bool:
@@ -77,7 +92,7 @@ def icon(watch: Watch) -> str:
 def digest(watch: Watch, away: Away | None) -> str:
     """Of all that a reader would call a change, so not of the time that goes by."""
     facts = [(run.id, run.state_type, run.state_name, run.due, run.message) for run in watch.runs]
-    said = repr((facts, bool(away), watch.ended == "gave_up"))
+    said = repr((facts, bool(away), LET_GO.get(watch.ended)))
     return hashlib.sha256(said.encode()).hexdigest()
 
 
@@ -89,7 +104,7 @@ def notice_message(
     lines = [headline, *(shorten(_spoken(line), MESSAGE_CHARACTERS * 2) for line in told.lines)]
     if told.fix:
         lines.append(f"*To mend it*: {shorten(_spoken(told.fix), MESSAGE_CHARACTERS)}")
-    text = shorten("\n".join(lines), TOLD_CHARACTERS)
+    text = _with_local_times(shorten("\n".join(lines), NOTICE_CHARACTERS))
     section = {"type": "section", "text": {"type": "mrkdwn", "text": text, "verbatim": True}}
     return Message(text, [section, *offer_buttons(offers)])
 
@@ -105,6 +120,34 @@ def passed_message(followed: Followed, people: str) -> Message:
     )
     text = f"{icon(watch)} {people} {told}."
     return Message(text, [{"type": "section", "text": {"type": "mrkdwn", "text": text, "verbatim": True}}])
+
+
+def short_message(title: str, followed: Followed) -> Message:
+    """What matters of a card where Slack does not take all of it."""
+    text = f"*{shorten(escape(title), NAME_CHARACTERS).replace('*', '∗')}*"
+    section = {"type": "section", "text": {"type": "mrkdwn", "text": text, "verbatim": True}}
+    return Message(f"{icon(followed.watch)} {text}", [section, *followed_blocks(followed)])
+
+
+def let_go_message(card: Card, sentence: str) -> Message:
+    """Of a card whose runs are not spoken of any more: what was done, by whom, and where to look."""
+    url = card.outcome_url or card.proposal.target_url
+    where = f" {link(url, 'Open in Prefect')}" if url else ""
+    text = f"*{shorten(escape(card.proposal.title), 300).replace('*', '∗')}*\n{escape(sentence)}{where}"
+    section = {"type": "section", "text": {"type": "mrkdwn", "text": text, "verbatim": True}}
+    return Message(text, [section])
+
+
+def _with_local_times(mrkdwn: str) -> str:
+    """Each reader's own time in place of UTC; in code nothing is changed."""
+
+    def shown(found: re.Match[str]) -> str:
+        try:
+            return date_time(datetime.fromisoformat(found[1])) if found[1] else found[0]
+        except ValueError:
+            return found[0]  # `0000-00-00T00:00:00Z`, as some databases have it.
+
+    return _CODE_OR_TIME.sub(shown, mrkdwn, count=TIMES_SHOWN)
 
 
 def date_time(at: datetime) -> str:
@@ -138,7 +181,7 @@ def _summary(watch: Watch) -> str:
     """`12 of 30 runs cancelled, 18 still stopping`; `30 runs: 12 Completed, 18 Running`."""
     if watch.action == CANCEL:
         return cancelled_in_words(watch.runs)
-    return f"{len(watch.runs)} runs: {counted(watch.runs, safe=escape)}"
+    return f"{len(watch.runs)} runs: {counted(watch.runs, safe=_short)}"
 
 
 def _why(run: WatchedRun) -> list[str]:
@@ -150,13 +193,15 @@ def _why(run: WatchedRun) -> list[str]:
 
 
 def _below(followed: Followed) -> str:
-    if followed.watch.ended == "gave_up":
-        return GAVE_UP
-    if not followed.is_live or not any(run.state_type for run in followed.watch.runs):
+    if followed.watch.ended in LET_GO:
+        return LET_GO[followed.watch.ended]
+    if not followed.is_live:
         return ""
     if followed.away:
         why = shorten(escape(followed.away.why), MESSAGE_CHARACTERS)
         return f"⚠️ {why} Nothing newer is known since {to_the_second(followed.away.since)}; I keep trying."
+    if not any(run.state_type for run in followed.watch.runs):
+        return ""
     return f"as of {to_the_second(followed.at)}"
 
 
@@ -187,6 +232,10 @@ def _headline(followed: Followed, kind: Notice, run: WatchedRun) -> str:
 def _others(followed: Followed) -> str:
     runs = followed.watch.runs
     return f"{_summary(followed.watch)}. " if len(runs) > 1 else ""
+
+
+def _short(name: str) -> str:
+    return shorten(escape(name), NAME_CHARACTERS)
 
 
 def _spoken(text: str) -> str:

@@ -7,23 +7,28 @@ from datetime import datetime, timedelta
 
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.card_table import Card
-from bot.cards import CardBook
+from bot.cards.book import CardBook
+from bot.cards.table import Card
 from bot.events import Offer
-from bot.followup import Explained, explained
-from bot.run_words import BAD
+from bot.follow.followup import Explained, explained
+from bot.follow.run_words import BAD
+from bot.follow.watch import CANCEL
+from bot.follow.watch_table import Notice, Watch, WatchedRun, WatchTable
+from bot.policy.policy import Policy
 from bot.slack.blocks import Message
 from bot.slack.card_view import CardView
 from bot.slack.errors import CannotDeliver
 from bot.slack.follow_blocks import Followed, notice_message, passed_message
-from bot.slack.followed_card import card_of, conversation_of, deployment_of, mentions_of
-from bot.watch import CANCEL
-from bot.watch_table import Notice, Watch, WatchedRun, WatchTable
+from bot.slack.followed_card import card_of, check_place, conversation_of, deployment_of, mentions_of
+from bot.slack.pace import DEAD_PAUSE_S
+from bot.slack.pace import Workspaces as Paces
 from bot.workspaces import Workspaces
 from knowledge.errors import ExpectedError
+from tools.redact import redact
 
 log = logging.getLogger(__name__)
 
+POST = "chat.postMessage"
 # Each takes a message, of which a channel takes about one a second, and most take a diagnosis.
 NEWS_A_TICK = 2
 # Runs that are cancelled by then were so in the receipt already, or nearly.
@@ -41,6 +46,8 @@ class News:
         cards: CardBook,
         view: CardView,
         prefects: Workspaces,
+        paces: Paces,
+        policy: Policy,
         clock: Callable[[], datetime],
     ) -> None:
         self._client = client
@@ -48,6 +55,8 @@ class News:
         self._cards = cards
         self._view = view
         self._prefects = prefects
+        self._paces = paces
+        self._policy = policy
         self._clock = clock
         self._left = NEWS_A_TICK
 
@@ -64,20 +73,28 @@ class News:
 
     async def tell(self, watch: Watch, kind: Notice, runs: list[WatchedRun]) -> bool:
         """What is the matter with these runs, of which the first is diagnosed. Raises MessageGone."""
-        if not self._left:
+        if not self._may_post(watch):
             return False
-        card = await card_of(self._cards, watch)
+        card = await self._card(watch)
         told = await self._explained(watch, kind, runs)
         offers = [self._typed(watch, card, offer) for offer in told.offers]
         message = notice_message(self._apart(watch, card), kind, runs[0], mentions_of(card), told, offers)
         return await self._post(watch, card, kind, message)
 
     async def _tell_passed(self, watch: Watch) -> bool:
-        if not self._left:
+        if not self._may_post(watch):
             return False
-        card = await card_of(self._cards, watch)
+        card = await self._card(watch)
         message = passed_message(self._apart(watch, card), mentions_of(card))
         return await self._post(watch, card, "end", message)
+
+    def _may_post(self, watch: Watch) -> bool:
+        return self._left > 0 and not self._paces.is_paused(watch.team, POST)
+
+    async def _card(self, watch: Watch) -> Card:
+        card = await card_of(self._cards, watch)
+        check_place(self._policy, watch, card)
+        return card
 
     def _typed(self, watch: Watch, card: Card, offer: Offer) -> Offer:
         """As one has to type it in that channel."""
@@ -92,7 +109,7 @@ class News:
         try:
             return await explained(self._prefects.get(watch.workspace), kind, runs)
         except ExpectedError as error:
-            return Explained((error.message,))
+            return Explained((redact(error.message),))
 
     async def _post(self, watch: Watch, card: Card, kind: Notice, message: Message) -> bool:
         """A process that is killed right after it leads to the same message again, rather than to none."""
@@ -101,7 +118,9 @@ class News:
             await conversation_of(self._client, card).post(message)
         except CannotDeliver as error:
             log.warning("what became of card %s could not be told: %s", card.id, error.message)
-            if error.may_pass:
+            if error.may_pass or error.is_dead:
+                pause = DEAD_PAUSE_S if error.is_dead else error.retry_after
+                self._paces.pause(watch.team, POST, pause)
                 return False
         await self._watches.told(watch, kind)
         return True

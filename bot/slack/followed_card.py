@@ -2,15 +2,27 @@
 
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.card_table import Card
-from bot.cards import CardBook
+from bot.cards.book import CardBook
+from bot.cards.table import Card
+from bot.follow.watch_table import Watch
+from bot.policy.policy import Policy
+from bot.question import Place
 from bot.slack.card_blocks import person
 from bot.slack.conversation import Conversation, Target
-from bot.watch_table import Watch
 
 
 class MessageGone(Exception):
     """The card's message is not there any more, or the bot may not write where it is."""
+
+
+class Hushed(MessageGone):
+    """The card stands where nothing of the workspace may be shown any more."""
+
+
+def check_place(policy: Policy, watch: Watch, card: Card) -> None:
+    """Raises Hushed. A channel's rule may have changed since the card was made."""
+    if policy.is_for_docs(Place(card.message_channel, watch.workspace)):
+        raise Hushed("the channel is for the docs only by now")
 
 
 async def card_of(cards: CardBook, watch: Watch) -> Card:
@@ -26,7 +38,9 @@ def conversation_of(client: AsyncWebClient, card: Card) -> Conversation:
     _, channel, *thread = card.conversation.split(":")
     thread_ts = thread[0] if thread and channel == card.message_channel else card.message_ts
     user = card.decided_by or card.asked_by
-    return Conversation(client, Target(card.team, card.message_channel, user, thread_ts=thread_ts))
+    target = Target(card.team, card.message_channel, user, thread_ts=thread_ts)
+    # Whoever follows many does not wait for one of them; what is refused for now is tried at a later tick.
+    return Conversation(client, target, tries=1)
 
 
 def mentions_of(card: Card) -> str:

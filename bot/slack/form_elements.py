@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from bot.slack.blocks import Block
+from bot.slack.blocks import Block, plain
 from tools.form_fields import Choice, FormField
 
 TEXT_CHARACTERS = 3_000
@@ -185,7 +185,3 @@ def _options(choices: Sequence[Choice]) -> list[Block]:
         {"text": plain(choice.text.strip() or EMPTY_CHOICE), "value": str(position)}
         for position, choice in enumerate(choices)
     ]
-
-
-def plain(text: str) -> Block:
-    return {"type": "plain_text", "text": text, "emoji": False}

@@ -62,9 +62,12 @@ def _installed_in(body: Mapping[str, Any]) -> str:
     """The workspace that has the app: `team_id` may name the one that a channel is shared with.
 
     Its people would pass for our own then. See https://github.com/slackapi/bolt-js/issues/935.
+    Of an app that a whole organisation has installed it is the organisation, as in `_pressed_in`.
     """
-    installations = body.get("authorizations") or [{}]
-    return str(installations[0].get("team_id") or body.get("context_team_id") or body["team_id"])
+    installed = (body.get("authorizations") or [{}])[0]
+    if installed.get("is_enterprise_install") and installed.get("enterprise_id"):
+        return str(installed["enterprise_id"])
+    return str(installed.get("team_id") or body.get("context_team_id") or body["team_id"])
 
 
 def is_addressed(delivery: Delivery) -> bool:
@@ -80,14 +83,17 @@ def is_reply(delivery: Delivery) -> bool:
 
 def from_command(body: Mapping[str, Any]) -> Delivery:
     """A slash command. Its trigger id is the only thing that tells two of them apart."""
-    team = body.get("team_id") or body.get("enterprise_id") or ""
+    # A form has no booleans: https://docs.slack.dev/interactivity/implementing-slash-commands
+    is_of_organisation = str(body.get("is_enterprise_install")).lower() == "true"
+    own = body.get("team_id") or body.get("enterprise_id") or ""
+    team = (is_of_organisation and body.get("enterprise_id")) or own
     return Delivery(
         delivery_key=f"{team}:command:{body['trigger_id']}",
         conversation=f"{team}:{body['channel_id']}:command:{body['trigger_id']}",
         kind="command",
         payload={
             "user": body["user_id"],
-            "user_team": team,
+            "user_team": own,
             "team": team,
             "channel": body["channel_id"],
             "text": readable(_LABELLED.sub(r"<@\1>", body.get("text", "")), ""),
@@ -120,8 +126,7 @@ def from_action(body: Mapping[str, Any]) -> Delivery | None:
 
 def pressed_where(body: Mapping[str, Any]) -> dict[str, Any]:
     """Who pressed a button, and on which message."""
-    # Org-wide installs send no team.
-    team = (body.get("team") or {}).get("id") or body["user"]["team_id"]
+    team = _pressed_in(body)
     container = body.get("container") or {}
     return {
         "user": body["user"]["id"],
@@ -131,6 +136,17 @@ def pressed_where(body: Mapping[str, Any]) -> dict[str, Any]:
         "message_ts": container.get("message_ts", ""),
         "thread_ts": container.get("thread_ts") or container.get("message_ts", ""),
     }
+
+
+def _pressed_in(body: Mapping[str, Any]) -> str:
+    """The workspace that has the app; the organisation, where that has installed it for all of its own.
+
+    Such a press names no workspace, or that of the presser, which need not be the one of the card.
+    """
+    enterprise = (body.get("enterprise") or {}).get("id") or body["user"].get("enterprise_id")
+    if body.get("is_enterprise_install") and enterprise:
+        return str(enterprise)
+    return str((body.get("team") or {}).get("id") or body["user"].get("team_id") or "")
 
 
 def card_value(card: str, revision: int) -> str:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 # Enterprise and government workspaces lack methods; they do not get them within the hour.
 LATCH_SECONDS = 3600.0
+# A token that was revoked may be replaced, and then the program is started anew; until then this is enough.
+DEAD_PAUSE_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,7 @@ class Workspaces:
         self._live: Counter[str] = Counter()
         self._no_streams: dict[str, float] = {}
         self._no_uploads: dict[str, float] = {}
+        self._pauses: dict[tuple[str, str], float] = {}
 
     @contextmanager
     def writing(self, team: str) -> Iterator[None]:
@@ -60,6 +63,13 @@ class Workspaces:
     def spare_updates(self, team: str, seconds: float) -> int:
         """How many updates fit into that time beside those of the answers being written; 1 at least."""
         return max(1, int(seconds / self.pace.update_each) - self._live[team])
+
+    def pause(self, team: str, method: str, seconds: float) -> None:
+        """Slack asked not to call the method for so long."""
+        self._pauses[team, method] = self.clock() + seconds
+
+    def is_paused(self, team: str, method: str) -> bool:
+        return self.clock() < self._pauses.get((team, method), 0.0)
 
     def may_stream(self, team: str) -> bool:
         return self.clock() >= self._no_streams.get(team, 0.0)

@@ -13,9 +13,9 @@ from typing import Any
 from slack_bolt.async_app import AsyncAck
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.card_edits import CardEdits
-from bot.card_table import Card
-from bot.cards import CardBook
+from bot.cards.book import CardBook
+from bot.cards.edits import CardEdits
+from bot.cards.table import Card
 from bot.people import Person
 from bot.slack.blocks import Block, plain_message
 from bot.slack.errors import REFUSALS, CannotDeliver, reason

@@ -11,9 +11,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from bot.card_table import Card
-from bot.slack.blocks import Block
-from bot.slack.form_elements import ACTION, TEXT_CHARACTERS, element, plain, text_of
+from bot.cards.table import Card
+from bot.slack.blocks import Block, plain
+from bot.slack.form_elements import ACTION, TEXT_CHARACTERS, element, text_of
 from bot.slack.mrkdwn import escape, shorten
 from tools.form_fields import FormField
 from tools.parameter_form import Filled, ParameterForm
@@ -31,6 +31,7 @@ HINT_CHARACTERS = 600
 ERROR_CHARACTERS = 300
 SENTENCE_CHARACTERS = 2_900
 WHOLE = "parameters"
+NAMELESS = "(a parameter without a name)"
 # What is typed in, and so can be emptied again; a picker that is set cannot.
 TYPED = ("plain_text_input", "number_input")
 PICKERS = ("datepicker", "datetimepicker")
@@ -118,7 +119,7 @@ def first_block(view: Mapping[str, Any], sentence: str) -> dict[str, str]:
 
 def _field_block(field: FormField, position: int) -> Block:
     built = element(field)
-    label = field.name if not field.title else f"{field.name} · {field.title}"
+    label = (field.name.strip() or NAMELESS) if not field.title else f"{field.name} · {field.title}"
     if built is None:
         return _section(f"*{escape(field.name)}* {TOO_LONG.format(length=len(field.shown))}")
     hint = shorten(_hint(field, built["type"]), HINT_CHARACTERS)

@@ -7,7 +7,7 @@ import asyncio
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from slack_sdk.errors import SlackApiError
@@ -26,6 +26,8 @@ KEPT_AFTER_FAILURE = 30.0
 # About 2 kB each.
 PEOPLE_KEPT = 5_000
 LOOKUP_SECONDS = 10.0
+# Of a person in an organisation; nearly everybody is in fewer.
+WORKSPACES_ASKED = 5
 
 Facts = Mapping[str, Any]
 
@@ -65,7 +67,8 @@ class People:
         groups = self._groups()
         if person.is_outsider or not groups:
             return person
-        return _person(facts, user, team, user_team, groups=await self._groups_of(user, team, groups))
+        found = await self._groups_of(user, _workspaces(facts, team), groups)
+        return _person(facts, user, team, user_team, groups=found)
 
     async def of(self, payload: Mapping[str, Any]) -> Person:
         """The person behind an inbox item."""
@@ -91,11 +94,12 @@ class People:
             self._users.popitem(last=False)
         return facts
 
-    async def _groups_of(self, user: str, team: str, groups: Collection[str]) -> frozenset[str]:
+    async def _groups_of(self, user: str, teams: Sequence[str], groups: Collection[str]) -> frozenset[str]:
         # One at a time: several questions at once would each spend the small allowance.
         async with self._members_lock:
-            members = {group: await self._members_of(group, team) for group in groups}
-        return frozenset(group for group, users in members.items() if user in users)
+            return frozenset(
+                [group for group in groups for team in teams if user in await self._members_of(group, team)]
+            )
 
     async def _members_of(self, group: str, team: str) -> frozenset[str]:
         until, members = self._members.get((team, group), (0.0, frozenset()))
@@ -125,6 +129,17 @@ class People:
             log.warning("Permissions are reduced, because Slack did not answer %s", problem)
 
 
+def _workspaces(facts: Facts, team: str) -> Sequence[str]:
+    """Where to ask for user groups: each belongs to a workspace, also where an organisation has the app."""
+    if not _is_organisation(team):
+        return (team,)
+    return tuple((facts.get("enterprise_user") or {}).get("teams") or ())[:WORKSPACES_ASKED]
+
+
+def _is_organisation(team: str) -> bool:
+    return team.startswith("E")
+
+
 def _person(
     facts: Facts, user: str, team: str, user_team: str, *, groups: frozenset[str] = frozenset()
 ) -> Person:
@@ -135,7 +150,9 @@ def _person(
     teams = {facts.get("team_id"), grid.get("enterprise_id"), *grid.get("teams", [])}
     outside = team not in teams or user_team not in ("", *teams) or bool(facts.get("is_stranger"))
     guest = any(facts.get(flag) for flag in ("is_restricted", "is_ultra_restricted", "deleted"))
-    admin = any(facts.get(flag) for flag in ("is_admin", "is_owner", "is_primary_owner"))
+    # Where the organisation has the app, an admin of one workspace of it is none of the others.
+    ranks = grid if _is_organisation(team) else facts
+    admin = any(ranks.get(flag) for flag in ("is_admin", "is_owner", "is_primary_owner"))
     return Person(
         id=user,
         team=team,

@@ -2,13 +2,14 @@
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.card_table import Card
-from bot.cards import CardBook, Press
+from bot.cards.book import CardBook, Press
+from bot.cards.table import Card
 from bot.inbox import Item
 from bot.people import Person
 from bot.slack.blocks import Message, plain_message
@@ -33,7 +34,10 @@ LAST_WORD_S = 5.0
 
 
 class Presses:
-    """Handles the presses of one Slack workspace's people, and keeps the messages of cards up to date."""
+    """Handles the presses of one Slack workspace's people, and keeps the messages of cards up to date.
+
+    `begun` is told of a card whose deed has just been shown, so that what it has begun is looked at.
+    """
 
     def __init__(
         self,
@@ -43,8 +47,10 @@ class Presses:
         view: CardView,
         people: People,
         workspaces: Workspaces,
+        begun: Callable[[Card], Awaitable[None]],
     ) -> None:
         self._client = client
+        self._begun = begun
         self._cards = cards
         self._view = view
         self._people = people
@@ -116,6 +122,8 @@ class Presses:
             await whisper(self._client, payload, await self._why(press, payload))
         if painted or press.card.state not in ("open", "running") or _is_stale(press, payload):
             await self._rewrite(await self._cards.in_message(press.card), payload)
+        if press.receipt and press.receipt.flow_run_ids:
+            await self._begun(press.card)
 
     async def _why(self, press: Press, payload: dict[str, Any]) -> Message:
         if _is_stale(press, payload):

@@ -9,7 +9,7 @@ from typing import Self
 
 from slack_sdk.errors import SlackApiError
 
-from bot.build_receipt import stage_in_words
+from bot.indexing.receipt import stage_in_words
 from bot.slack.blocks import progress_message
 from bot.slack.conversation import Conversation
 from bot.slack.errors import CONNECTION, code_of, is_rate_limit, is_transient, retry_after

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from bot.card_table import Card, CardState
-from bot.performer import KNOWLEDGE
-from bot.slack.blocks import Block, context
+from bot.cards.performer import KNOWLEDGE
+from bot.cards.table import Card, CardState
+from bot.slack.blocks import Block, context, plain
 from bot.slack.incoming import CONFIRM
 from bot.slack.mrkdwn import escape, link, shorten
 from tools.proposal import Detail, Fact
@@ -89,15 +89,15 @@ def _button(undo: Card) -> Block:
     is_rollback = proposal.action in KNOWLEDGE
     title = f"Roll back to {proposal.target}" if is_rollback else proposal.title
     dialog = {
-        "title": _plain(shorten(f"{title}?", 100)),
-        "text": _plain(_facts(proposal.facts)),
-        "confirm": _plain("Roll back" if is_rollback else "Take it back"),
-        "deny": _plain("Leave it"),
+        "title": plain(shorten(f"{title}?", 100)),
+        "text": plain(_facts(proposal.facts)),
+        "confirm": plain("Roll back" if is_rollback else "Take it back"),
+        "deny": plain("Leave it"),
     }
     return {
         "type": "button",
         "action_id": CONFIRM,
-        "text": _plain(shorten(title, 75)),
+        "text": plain(shorten(title, 75)),
         "value": undo.id,
         "confirm": dialog,
     }
@@ -113,10 +113,6 @@ def _facts(facts: Sequence[Fact]) -> str:
             break
         text = f"{text}\n{line}".strip()
     return text or "It will be as it was before."
-
-
-def _plain(text: str) -> Block:
-    return {"type": "plain_text", "text": text, "emoji": False}
 
 
 def _section(text: str) -> Block:

@@ -2,13 +2,14 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.card_table import Card
+from bot.cards.table import Card
 from bot.events import (
     AlreadyRunning,
     Answer,
@@ -21,10 +22,11 @@ from bot.events import (
     ToolStarted,
 )
 from bot.pictures import Picture
-from bot.slack.blocks import answer_extras, footer
+from bot.slack.blocks import answer_extras, footer, mrkdwn_message
 from bot.slack.card_blocks import card_message, running_message
 from bot.slack.conversation import Conversation, Target, permalink
 from bot.slack.errors import CONNECTION, CannotDeliver
+from bot.slack.mrkdwn import link
 from bot.slack.pace import Pace, Workspaces
 from bot.slack.status import StatusLine
 from bot.slack.uploads import show_picture
@@ -32,6 +34,7 @@ from bot.slack.writer import Stopped, Writer
 
 AT_FIRST = "is thinking…"
 NOTHING_TO_SAY = "I have nothing to say to that."
+STANDS_ELSEWHERE = "The card for this stands here already."
 # The agent may be this far ahead of what Slack has taken.
 EVENTS_AHEAD = 1_000
 # How long to wait for the next event before looking whether the agent has failed.
@@ -40,13 +43,10 @@ IDLE = 0.25
 LAST_WORD = 5.0
 
 
-@dataclass(frozen=True, slots=True)
-class CardRef:
-    """The message that shows a card."""
+class Placed(Protocol):
+    """Notes which message shows a card."""
 
-    card: str
-    channel: str
-    ts: str
+    def __call__(self, card_id: str, *, channel: str, ts: str) -> Awaitable[None]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,6 @@ class Delivered:
     thread_ts: str
     messages: tuple[str, ...]
     """The ts of each message, cards included."""
-    cards: tuple[CardRef, ...] = ()
     stopped: bool = False
     """The person pressed Slack's stop button; the run was cancelled."""
 
@@ -66,6 +65,7 @@ class Delivered:
 class SlackRenderer:
     """Renders answers, any number at once; it knows what each workspace has refused for now.
 
+    `placed` is told of each card as soon as it stands in Slack, so that nobody posts it a second time.
     `model` is named in the footer, empty when none is configured. Give it a client without handlers
     that repeat requests (`retry_handlers=[]`): one that was cut off may have been carried out.
     """
@@ -74,11 +74,13 @@ class SlackRenderer:
         self,
         client: AsyncWebClient,
         *,
+        placed: Placed,
         model: str = "",
         pace: Pace | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._client = client
+        self._placed = placed
         self._model = model
         self.workspaces = Workspaces(pace or Pace(), clock)
         """What all that is written shares: progress of builds as well."""
@@ -90,15 +92,21 @@ class SlackRenderer:
         the answer or Slack refuses it.
         """
         with self.workspaces.writing(target.team):
-            rendering = _Rendering(Conversation(self._client, target), self.workspaces, self._model)
+            conversation = Conversation(self._client, target)
+            rendering = _Rendering(
+                conversation, placed=self._placed, workspaces=self.workspaces, model=self._model
+            )
             return await rendering.run(events)
 
 
 class _Rendering:
     """One answer on its way."""
 
-    def __init__(self, conversation: Conversation, workspaces: Workspaces, model: str) -> None:
+    def __init__(
+        self, conversation: Conversation, *, placed: Placed, workspaces: Workspaces, model: str
+    ) -> None:
         self._conversation = conversation
+        self._placed = placed
         self._workspaces = workspaces
         self._clock = workspaces.clock
         self._model = model
@@ -116,7 +124,7 @@ class _Rendering:
         try:
             return await self._follow(queue, reader)
         except Stopped:
-            return self._delivered([], stopped=True)
+            return self._delivered(stopped=True)
         except CannotDeliver as error:
             error.nothing_posted = not self._conversation.posted
             raise
@@ -176,11 +184,19 @@ class _Rendering:
         for card in self._running:
             url = await permalink(self._conversation.client, card.message_channel, card.message_ts)
             await self._conversation.post(running_message(card, url))
-        return self._delivered([await self._post(card) for card in self._cards])
+        for card in self._cards:
+            await self._post(card)
+        return self._delivered()
 
-    async def _post(self, card: Card) -> CardRef:
-        ts = await self._conversation.post(card_message(card))
-        return CardRef(card.id, self._conversation.target.channel, ts)
+    async def _post(self, card: Card) -> None:
+        """One that stands there already was proposed by an earlier try, which died of something."""
+        if not card.message_ts:
+            ts = await self._conversation.post(card_message(card))
+            await self._placed(card.id, channel=self._conversation.target.channel, ts=ts)
+        elif card.conversation != self._conversation.target.conversation:
+            # A slash command has opened another thread since.
+            url = await permalink(self._conversation.client, card.message_channel, card.message_ts)
+            await self._conversation.post(mrkdwn_message(link(url, STANDS_ELSEWHERE)))
 
     async def _last_word(self) -> None:
         """Show what was said until it broke off; a stream that nobody ends looks alive for minutes."""
@@ -190,10 +206,9 @@ class _Rendering:
         except (SlackApiError, CannotDeliver, Stopped, *CONNECTION):
             return
 
-    def _delivered(self, cards: list[CardRef], *, stopped: bool = False) -> Delivered:
+    def _delivered(self, *, stopped: bool = False) -> Delivered:
         target = self._conversation.target
-        posted = tuple(self._conversation.posted)
-        return Delivered(target.channel, target.thread_ts, posted, tuple(cards), stopped)
+        return Delivered(target.channel, target.thread_ts, tuple(self._conversation.posted), stopped)
 
 
 async def _read(events: AsyncIterator[Event], queue: asyncio.Queue[Event]) -> None:

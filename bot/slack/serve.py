@@ -14,20 +14,21 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.app import App, build
 from bot.database import DATABASE_ERRORS
+from bot.follow.watch import Poller
 from bot.inbox import Workers
-from bot.schedule import Schedule
+from bot.indexing.schedule import Schedule
 from bot.settings import Settings
 from bot.slack.card_view import CardView
 from bot.slack.errors import CONNECTION, code_of
 from bot.slack.follower import Follower
+from bot.slack.http_server import listening
 from bot.slack.listeners import register
 from bot.slack.parameter_edits import ParameterEdits
 from bot.slack.people import People
 from bot.slack.presses import Presses
 from bot.slack.renderer import SlackRenderer
 from bot.slack.surface import SlackSurface
-from bot.slack.transport import State, connected, listening
-from bot.watch import Poller
+from bot.slack.transport import State, connected
 from knowledge.errors import BadInput, ExpectedError, IndexDamaged, Refused, Unreachable
 
 log = logging.getLogger(__name__)
@@ -55,22 +56,8 @@ async def run(app: App, stop: asyncio.Event) -> None:
     client = slack_client(app.settings)
     await _sign_in(client)
     people = People(client, groups=lambda: app.policy.groups)
-    renderer = SlackRenderer(client, model=app.settings.model_name)
+    renderer = SlackRenderer(client, placed=app.cards.placed, model=app.settings.model_name)
     view = CardView(app.cards, app.watches, app.workspaces)
-    presses = Presses(client, cards=app.cards, view=view, people=people, workspaces=renderer.workspaces)
-    forms = ParameterEdits(
-        client, cards=app.cards, edits=app.edits, people=people, presses=presses, prefect=app.workspaces
-    )
-    bolt = _bolt(app, client, forms)
-    surface = SlackSurface(
-        client,
-        agent=app.agent,
-        cards=app.cards,
-        memory=app.memory,
-        people=people,
-        renderer=renderer,
-        presses=presses,
-    )
     follower = Follower(
         client,
         lease=app.following,
@@ -80,8 +67,30 @@ async def run(app: App, stop: asyncio.Event) -> None:
         view=view,
         prefects=app.workspaces,
         paces=renderer.workspaces,
+        policy=app.policy,
+        kept=_kept(app),
     )
-    state = State()
+    presses = Presses(
+        client,
+        cards=app.cards,
+        view=view,
+        people=people,
+        workspaces=renderer.workspaces,
+        begun=follower.at_once,
+    )
+    forms = ParameterEdits(
+        client, cards=app.cards, edits=app.edits, people=people, presses=presses, prefect=app.workspaces
+    )
+    bolt = _bolt(app, client, forms)
+    surface = SlackSurface(
+        client,
+        agent=app.agent,
+        memory=app.memory,
+        people=people,
+        renderer=renderer,
+        presses=presses,
+    )
+    state = State(failed_looks=lambda: follower.failures)
     async with (
         listening(app.settings, bolt, state),
         connected(app.settings, bolt, state),
@@ -202,11 +211,15 @@ async def _sweep(app: App, presses: Presses) -> None:
 
 async def _purge(app: App) -> None:
     """Delete what is older than the retention that was promised."""
-    kept = timedelta(days=app.settings.retention_days)
+    kept = _kept(app)
     await app.memory.purge(kept)
     await app.inbox.purge(min(kept, INBOX_KEPT))
     await app.cards.purge(kept)
     await app.watches.purge(kept)
+
+
+def _kept(app: App) -> timedelta:
+    return timedelta(days=app.settings.retention_days)
 
 
 async def _every(seconds: float, job: Callable[[], Awaitable[None]]) -> None:

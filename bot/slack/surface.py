@@ -13,7 +13,6 @@ from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.webhook.async_client import AsyncWebhookClient
 
 from bot.agent import Agent
-from bot.cards import CardBook
 from bot.events import Answer, Done
 from bot.grammar import parse
 from bot.inbox import Item, TryLater
@@ -36,6 +35,7 @@ log = logging.getLogger(__name__)
 BROKEN = "Something broke on my side; the log has it as `{reference}`. Ask again; if it stays, tell an admin."
 GIVEN_UP = "I was interrupted several times while working on this, so I have given up. Please ask again."
 FILES_ONLY = "I can read text, not files. Paste the error or the part of the log that matters."
+FILES_TOO = "I can read text, not files, so what you attached is no part of this. Paste what matters of it."
 # Answered to the person alone: what they are allowed, and what is of no interest to the channel.
 PRIVATE_COMMANDS = ("help", "whoami", "forget me", "audit")
 # The same for what is said in a channel: not for the eyes of those who read along.
@@ -51,7 +51,6 @@ class SlackSurface:
         client: AsyncWebClient,
         *,
         agent: Agent,
-        cards: CardBook,
         memory: Memory,
         people: People,
         renderer: SlackRenderer,
@@ -59,7 +58,6 @@ class SlackSurface:
     ) -> None:
         self._client = client
         self._agent = agent
-        self._cards = cards
         self._memory = memory
         self._people = people
         self._renderer = renderer
@@ -99,27 +97,29 @@ class SlackSurface:
             await self._say(item, text)
             return
         target = target_of(payload)
-        question = Question(text, person, item.conversation, target.channel)
+        question = Question(text, person, item.conversation, target.channel, key=item.key)
         command = parse(text)
         if command and command.name in WHISPERED_COMMANDS and question.is_overheard:
             await self._whisper_answer(replace(question, private=True), payload)
             return
         await self._answer(question, target)
+        if payload["has_files"]:
+            await self._say(item, FILES_TOO)
 
     async def _slash(self, item: Item) -> None:
         """A slash command shows nothing in the channel by itself, so the question is posted first."""
         payload = item.payload
         person = await self._people.of(payload)
-        question = Question(payload["text"] or "help", person, item.conversation, payload["channel"])
+        text, channel = payload["text"] or "help", payload["channel"]
+        question = Question(text, person, item.conversation, channel, key=item.key)
         command = parse(question.text)
         if command and command.name in PRIVATE_COMMANDS:
             await self._answer_privately(replace(question, private=True), payload["response_url"])
             return
         words = shorten(escape(redact(question.text)), 300)
         target = await self._open_thread(payload, mrkdwn_message(f"<@{person.id}> asked: {words}"))
-        conversation = f"{target.team}:{target.channel}:{target.thread_ts}"
-        await self._memory.engage(conversation, target.team)
-        await self._answer(replace(question, conversation=conversation), target)
+        await self._memory.engage(target.conversation, target.team)
+        await self._answer(replace(question, conversation=target.conversation), target)
 
     async def _open_thread(self, payload: dict[str, Any], root: Message) -> Target:
         """Post the root of a thread; in the asker's direct messages where the bot may not write."""
@@ -133,9 +133,7 @@ class SlackSurface:
         return replace(top.target, thread_ts=ts)
 
     async def _answer(self, question: Question, target: Target) -> None:
-        delivered = await self._renderer.render(self._agent.answer(question), target)
-        for ref in delivered.cards:
-            await self._cards.placed(ref.card, channel=ref.channel, ts=ref.ts)
+        await self._renderer.render(self._agent.answer(question), target)
 
     async def _answer_privately(self, question: Question, response_url: str) -> None:
         answer = await _whole(self._agent, question)

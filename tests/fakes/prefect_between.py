@@ -26,6 +26,8 @@ class Between:
         self.url = ""
         self.away = False
         """Whether every connection breaks."""
+        self.dies_after: int | None = None
+        """Every connection breaks once so many requests were made."""
         self.fails: dict[str, int] = {}
         """The status of the answer to paths with this text in them."""
 
@@ -52,7 +54,8 @@ class Between:
         body = await request.read()
         parsed: Any = json.loads(body) if body else None
         self.requests.append(Request(request.method, request.path, dict(request.headers), parsed))
-        if self.away:
+        is_dead = self.dies_after is not None and len(self.requests) > self.dies_after
+        if self.away or is_dead:
             assert request.transport is not None
             request.transport.abort()
             return web.Response()

@@ -53,6 +53,8 @@ class Doings(World):
     """The world with people who write, edit, press and command."""
 
     base = ""
+    organisation = ""
+    """Its id, where an organisation of several workspaces has installed the app for all of them."""
 
     def mention(
         self, text: str, *, channel: str = CHANNEL, user: str = ADA, thread_ts: str = "", **more: Any
@@ -154,7 +156,8 @@ class Doings(World):
             "command": command,
             "text": text,
             "api_app_id": APP,
-            "is_enterprise_install": "false",
+            "is_enterprise_install": str(bool(self.organisation)).lower(),
+            **({"enterprise_id": self.organisation} if self.organisation else {}),
             "response_url": self.response_url(channel, user),
             "trigger_id": self.trigger(),
         }
@@ -192,9 +195,9 @@ class Doings(World):
             "token": "verification",
             "container": container,
             "trigger_id": self.trigger(),
-            "team": {"id": TEAM, "domain": "home"},
-            "enterprise": None,
-            "is_enterprise_install": False,
+            "team": None if self.organisation else {"id": TEAM, "domain": "home"},
+            "enterprise": {"id": self.organisation, "name": "Grid"} if self.organisation else None,
+            "is_enterprise_install": bool(self.organisation),
             "channel": {
                 "id": message.channel,
                 "name": self.channels[message.channel].name or "directmessage",
@@ -276,9 +279,19 @@ class Doings(World):
     def _team(self, user: str) -> str:
         return str(self.people[user]["team_id"])
 
+    def _installation(self) -> dict[str, Any]:
+        """Of an app that a whole organisation has installed, no workspace is named."""
+        of_all = bool(self.organisation)
+        team = None if of_all else TEAM
+        return {
+            "enterprise_id": self.organisation or None,
+            "team_id": team,
+            "is_enterprise_install": of_all,
+        }
+
     def _event(self, event: dict[str, Any], *, shared: bool = False) -> Envelope:
         number = next(self.numbers)
-        installed = {"enterprise_id": None, "team_id": TEAM, "user_id": BOT_USER, "is_bot": True}
+        installed: dict[str, Any] = {"user_id": BOT_USER, "is_bot": True, **self._installation()}
         payload: dict[str, Any] = {
             "token": "verification",
             "team_id": TEAM,
@@ -289,7 +302,7 @@ class Doings(World):
             "type": "event_callback",
             "event_id": f"Ev{number:08}",
             "event_time": 1_760_000_000 + number,
-            "authorizations": [installed | {"is_enterprise_install": False}],
+            "authorizations": [installed],
             "is_ext_shared_channel": shared,
             "event_context": f"4-context-{number}",
         }

@@ -12,8 +12,9 @@ from tools.errors import Ambiguous, NotFound
 from tools.lateness import late_seconds
 from tools.links import parse_link
 from tools.models import FlowRun
+from tools.named_deployments import NamedDeployment
 from tools.prefect_client import PrefectClient
-from tools.resolve import NamedDeployment, find_deployment, find_flow_run
+from tools.resolve import find_deployment, find_flow_run
 
 # Of a deployment; older trouble has been overtaken by these.
 RECENT_RUNS = 20

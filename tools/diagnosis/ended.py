@@ -6,11 +6,13 @@ from tools.diagnosis import ended_cancelled, ended_loading, ended_parameters, en
 from tools.diagnosis.ended_run import EndedCheck, EndedRun
 from tools.diagnosis.facts import Check, Facts
 from tools.diagnosis.models import Cause, Hint
+from tools.diagnosis.words import shell
 from tools.failure.models import FailureAnalysis
 from tools.failure.told import PREFECT_TIMEOUTS
 from tools.failure.words import one_line
 
 _AUTOMATION = re.compile(r"by Automation (?P<id>[0-9a-f-]{36})", re.IGNORECASE)
+_NO_SLOTS = re.compile(r"concurrency slots on \[(?P<names>[^\]]*)\].*greater than the limit", re.DOTALL)
 _NEVER_RESUMED = "paused and never resumed"
 _SECONDS = re.compile(r"(?:timeout of|timed out after) (?P<seconds>[\d.]+) second")
 
@@ -42,6 +44,44 @@ def it_was_never_resumed(ended: EndedRun) -> Cause | None:
         about=ended.name,
         evidence=ended.evidence(),
         fix="Retry it and resume it in time, or give the pause a longer timeout in the code.",
+        action=ended.retry,
+    )
+
+
+def a_limit_is_too_small(ended: EndedRun) -> Cause | None:
+    """More slots than the limit has, as of a tag with limit 0, are refused at once instead of waited for."""
+    error = ended.error
+    found = (
+        _NO_SLOTS.search(error.message) if error and error.type == "ConcurrencySlotAcquisitionError" else None
+    )
+    if found is None:
+        return None
+    names = re.findall(r"'([^']+)'", found["names"]) or ["?"]
+    said = ", ".join(f"tag '{name[4:]}'" if name.startswith("tag:") else f"limit '{name}'" for name in names)
+    return Cause(
+        kind="limit_too_small",
+        summary=f"It asked for more slots than the concurrency limit of {said} has, as with limit 0, so "
+        f"Prefect refused them. {ended.failure.summary}",
+        about=ended.name,
+        evidence=ended.evidence(),
+        fix=f"Raise the limit, {shell('prefect', 'gcl', 'update', names[0], '--limit', 'N')}, or ask for "
+        "fewer slots; then retry the run.",
+        action=ended.retry,
+    )
+
+
+def it_returned_a_failed_state(ended: EndedRun) -> Cause | None:
+    """Asking for the result of such a flow raises FailedRun in Prefect's code, with the state's message."""
+    error = ended.error
+    if error is None or ended.failure.task or error.type != "FailedRun" or error.user_frame:
+        return None
+    return Cause(
+        kind="state_returned",
+        summary=f"Its flow itself returned a Failed state: {one_line(ended.message).removesuffix('.')}. No "
+        "exception was raised.",
+        about=ended.name,
+        evidence=ended.evidence(),
+        fix="See what the flow found before it returned that state, and retry the run once it is in order.",
         action=ended.retry,
     )
 
@@ -84,6 +124,8 @@ _IN_ORDER: tuple[EndedCheck, ...] = (
     *ended_process.CHECKS,
     it_ran_into_its_timeout,
     it_was_never_resumed,
+    a_limit_is_too_small,
+    it_returned_a_failed_state,
     its_code_raised,
     ended_process.its_process_said_nothing,
     its_state_was_set,

@@ -2,12 +2,13 @@
 
 import re
 
+from tools.diagnosis.deployment_slots import LIMIT_REACHED
 from tools.diagnosis.facts import Check, Facts, Unread
 from tools.diagnosis.models import Cause, Evidence, evidence, moment
 from tools.diagnosis.place import AUTOMATION_ACTED
-from tools.diagnosis.slots import LIMIT_REACHED
 from tools.failure.words import one_line
 from tools.models import FlowRun, State
+from tools.runs import worker_of
 
 _TIMED_OUT = "cancellation timed out"
 _BY_PARENT = "parent flow run was cancelled"
@@ -66,7 +67,9 @@ def _automation(facts: Facts) -> str:
 
 def _process(run: FlowRun) -> str:
     if _TIMED_OUT in run.state.message.lower():
-        return " Nobody confirmed that its process ended: the server gave up waiting, so it may still run."
+        worker = f" (on worker '{worker_of(run)}')" if worker_of(run) else ""
+        gave_up = "the server gave up waiting, so it may still run"
+        return f" Nobody confirmed that its process{worker} ended: {gave_up}."
     return ""
 
 

@@ -7,8 +7,7 @@ from typing import Any
 from tools.diagnosis.ended_run import EndedCheck, EndedRun
 from tools.diagnosis.models import Cause, Evidence, evidence
 from tools.diagnosis.words import listed
-from tools.models import FlowRun
-from tools.redact import redact_data
+from tools.parameter_secrets import hide_secrets
 from tools.run_rows import shorten
 
 MAX_TOLD = 3
@@ -28,7 +27,7 @@ def a_parameter_has_a_bad_value(ended: EndedRun) -> Cause | None:
         return None
     names = [found["name"] for found in refused]
     said = [
-        f"parameter {found['name']} is {_value(ended.run, found['name'])}: {shorten(found['why'], MAX_WHY)}"
+        f"parameter {found['name']} is {_value(ended, found['name'])}: {shorten(found['why'], MAX_WHY)}"
         for found in refused
     ]
     return Cause(
@@ -82,9 +81,10 @@ def _found_in(ended: EndedRun, error_type: str, pattern: re.Pattern[str]) -> lis
     return list(pattern.finditer(error.message))[:MAX_TOLD]
 
 
-def _value(run: FlowRun, name: str) -> str:
+def _value(ended: EndedRun, name: str) -> str:
     """The value that the run was given, masked and cut; of `order.id` the inner one."""
-    value: Any = redact_data(run.parameters)
+    schema = ended.deployment.parameter_openapi_schema if ended.deployment else {}
+    value: Any = hide_secrets(schema, ended.run.parameters)
     for part in re.findall(r"[^.\[\]]+", name):
         if isinstance(value, Mapping) and part in value:
             value = value[part]
@@ -97,7 +97,7 @@ def _value(run: FlowRun, name: str) -> str:
 
 def _parameter_evidence(ended: EndedRun, names: Sequence[str]) -> list[Evidence]:
     run, deployment = ended.run, ended.deployment
-    rows = [evidence(f"parameters.{name}", _value(run, name), f"flow run {run.name}") for name in names]
+    rows = [evidence(f"parameters.{name}", _value(ended, name), f"flow run {run.name}") for name in names]
     if deployment is None:
         return rows
     url = ended.facts.links.deployment(deployment.id)

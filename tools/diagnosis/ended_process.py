@@ -12,9 +12,13 @@ from tools.runs import worker_of
 
 _TERMINATED = "aborted by a termination signal"
 _INTERRUPTED = "aborted by an interrupt signal"
+_NO_HEARTBEAT = re.compile(r"heartbeat", re.IGNORECASE)
+_RUNTIME_CANCELLED = "cancelled by the runtime environment"
 _SYSTEM_EXIT = "aborted by Python system exit call"
 _API_LOST = re.compile(r"^Request to \S+ failed: |^Request failed while attempting to contact the server")
 _MEMORY = re.compile(r"mem", re.IGNORECASE)
+# MemoryError; numpy's _ArrayMemoryError; OutOfMemoryError of torch, cupy and others.
+_NO_MEMORY = re.compile(r"MemoryError$")
 _NOT_RUN = {
     125: "the container could not be run",
     126: "its command may not be executed",
@@ -44,6 +48,22 @@ def it_ran_out_of_memory(ended: EndedRun) -> Cause | None:
     )
 
 
+def its_code_found_no_memory(ended: EndedRun) -> Cause | None:
+    """MemoryError, and what numeric libraries derive from it."""
+    error = ended.error
+    if error is None or not _NO_MEMORY.search(error.type):
+        return None
+    memory = [row for row in ended.job_variables(with_pool=True) if _MEMORY.search(row.name)]
+    return Cause(
+        kind="memory_error",
+        summary=f"It ran out of memory. {ended.failure.summary} {_memory_words(ended, memory)}",
+        about=ended.name,
+        evidence=[*ended.evidence(), *variable_evidence(memory)],
+        fix=f"{_more_memory(memory)} Or let it hold less at a time (smaller batches); then retry the run.",
+        action=ended.retry,
+    )
+
+
 def _memory_words(ended: EndedRun, memory: list[JobVariable]) -> str:
     if memory:
         return f"It had {', '.join(f'{row.name} = {row.value} ({row.set_by})' for row in memory)}."
@@ -58,7 +78,7 @@ def _more_memory(memory: list[JobVariable]) -> str:
 
 
 def it_was_terminated(ended: EndedRun) -> Cause | None:
-    by_message = {_TERMINATED: "SIGTERM", _INTERRUPTED: "SIGINT"}
+    by_message = {_TERMINATED: "SIGTERM", _INTERRUPTED: "SIGINT", _RUNTIME_CANCELLED: _RUNTIME_CANCELLED}
     signal = next((name for words, name in by_message.items() if words in ended.message), "")
     if not signal and not _ended_as(ended, "terminated"):
         return None
@@ -146,6 +166,23 @@ def it_lost_the_api(ended: EndedRun) -> Cause | None:
     )
 
 
+def its_heartbeats_stopped(ended: EndedRun) -> Cause | None:
+    """What an automation for zombies sets, in the words of Prefect's own example."""
+    if ended.run.state.type != "CRASHED" or not _NO_HEARTBEAT.search(ended.message):
+        return None
+    return Cause(
+        kind="heartbeats_stopped",
+        summary=f"It stopped sending heartbeats, so it was set to CRASHED ({one_line(ended.message)}): its "
+        f"process or container ended without a word{_while(ended)}, as when it is killed, runs out of "
+        "memory, or its machine goes down.",
+        certainty="likely",
+        about=ended.name,
+        evidence=_evidence(ended),
+        fix=f"See what became of it then{_on(ended)}: memory, an eviction, a restart; then retry the run.",
+        action=ended.retry,
+    )
+
+
 def its_process_said_nothing(ended: EndedRun) -> Cause | None:
     """Exit code 1 with neither an exception in the log nor a failed pull step."""
     if ended.exit is None or ended.exit.code != 1:
@@ -203,4 +240,6 @@ CHECKS: tuple[EndedCheck, ...] = (
     its_code_called_sys_exit,
     its_code_called_exit,
     it_lost_the_api,
+    its_code_found_no_memory,
+    its_heartbeats_stopped,
 )

@@ -49,6 +49,8 @@ class EndedRun:
         worker, pool = worker_of(self.run), self.facts.pool
         if worker and not self.has_image:
             return f"the output of worker '{worker}'"
+        if isinstance(pool, WorkPool) and not self.has_image:
+            return f"the output of the worker of work pool '{pool.name}'"
         if isinstance(pool, WorkPool):
             return f"the output of the run's {pool.type} container or job (work pool '{pool.name}')"
         return "the output of the process that ran it"

@@ -1,11 +1,13 @@
 """Runs that a worker took and could not start: a bad job variable, an image, a quota, a permission."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tools.diagnosis.ended_run import EndedCheck, EndedRun, variable_evidence
 from tools.diagnosis.models import Cause
 from tools.failure.words import one_line
+from tools.job_variables import JobVariable
 from tools.runs import worker_of
 
 _NOT_STARTED = re.compile(r"^(?:Flow run could not start|Failed to submit flow run to infrastructure): ")
@@ -69,7 +71,17 @@ def it_could_not_be_started(ended: EndedRun) -> Cause | None:
         summary=f"{refusal.what}{worker}{set_here}, so none of its code ran. {said}",
         about=ended.name,
         evidence=[*ended.evidence(), *variable_evidence(variables)],
-        fix=f"{refusal.fix} The whole error is in {ended.output}.",
+        fix=f"{_what_to_check(refusal, variables)} The whole error is in {ended.output}.",
+    )
+
+
+def _what_to_check(refusal: Refusal, variables: Sequence[JobVariable]) -> str:
+    if refusal is not _ANY or not variables:
+        return refusal.fix
+    names = ", ".join(row.name for row in variables)
+    return (
+        f"Check {names} in its job variables: the directory, command or image has to be there where the "
+        "worker starts the run."
     )
 
 

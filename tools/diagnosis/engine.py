@@ -3,15 +3,32 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from tools.diagnosis import ended, place, polling, running, schedules, slots, starting, stopped
+from tools.diagnosis import (
+    deployment_slots,
+    ended,
+    place,
+    polling,
+    running,
+    schedules,
+    slots,
+    starting,
+    stopped,
+    waiting,
+)
 from tools.diagnosis.facts import Check, Facts, Unread
 from tools.diagnosis.models import Cause, Fine, Hint
 from tools.diagnosis.reading import unread_of
 
 # In the order in which things have to be mended: each one holds a run up even if all below are well.
 WAY_TO_A_START: tuple[Check, ...] = (*place.CHECKS, *polling.CHECKS)
-SLOTS: tuple[Check, ...] = slots.CHECKS
-ONCE_TAKEN: tuple[Check, ...] = (*starting.CHECKS, *running.CHECKS, *stopped.CHECKS, *ended.CHECKS)
+SLOTS: tuple[Check, ...] = (*slots.CHECKS, *deployment_slots.CHECKS)
+ONCE_TAKEN: tuple[Check, ...] = (
+    *starting.CHECKS,
+    *running.CHECKS,
+    *waiting.CHECKS,
+    *stopped.CHECKS,
+    *ended.CHECKS,
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -175,6 +175,7 @@ _SAID = {
     "deployment_paused": "are paused",
     "schedule_inactive": "have no active schedule",
     "schedule_ended": "have schedules that have ended",
+    "next_run_far_ahead": "have schedules that come due only far ahead",
 }
 
 

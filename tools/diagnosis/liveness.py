@@ -12,6 +12,7 @@ from tools.runs import worker_of
 from tools.workers import MISSED_HEARTBEATS, POLLED_WITHIN, in_words, is_alive, seconds_ago
 
 PROCESS_ENDED = "prefect.worker.executed-flow-run"
+POOL_LABEL = "prefect.work-pool.name"
 HEARTBEAT = "prefect.flow-run.heartbeat"
 # Whoever takes it gets this long to show up; a worker that is named on the run is known to be there or not.
 FRESH_SECONDS = 60
@@ -35,7 +36,9 @@ def lost_worker(facts: Facts) -> LostWorker | Unread | None:
         return None
     is_fresh = facts.state_seconds < FRESH_SECONDS
     if pool is None:
-        return None if is_fresh else _lost_server(facts)
+        if is_fresh:
+            return None
+        return _of_deleted_pool(run) if worker_of(run) else _lost_server(facts)
     if not isinstance(pool, WorkPool) or pool_type(pool.type).needs != "worker":
         return pool if isinstance(pool, Unread) else None
     if not isinstance(workers, tuple):
@@ -60,6 +63,23 @@ def _lost(facts: Facts, pool: WorkPool, name: str, mine: Sequence[Worker]) -> Lo
             evidence("status", mine[0].status if mine else None, f"worker {name}"),
             evidence("last_heartbeat_time", heard, f"worker {name}", now=facts.now),
         ),
+    )
+
+
+def _of_deleted_pool(run: FlowRun) -> LostWorker:
+    """Its worker may live on, but finds nothing of it any more."""
+    name, pool = worker_of(run), str(run.labels.get(POOL_LABEL) or "")
+    named = f"work pool '{pool}'" if pool else "work pool"
+    source = f"flow run {run.name}"
+    return LostWorker(
+        f"The {named} of its worker '{name}' has been deleted, or the queue in it that the run was in",
+        about=f"work pool {pool}" if pool else f"worker {name}",
+        evidence=(
+            evidence("work_pool_name", None, source),
+            evidence(f"labels.{POOL_LABEL}", pool or None, source),
+            evidence("labels.prefect.worker.name", name, source),
+        ),
+        certainty="likely",
     )
 
 

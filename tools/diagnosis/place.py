@@ -25,10 +25,17 @@ def has_a_work_pool(facts: Facts) -> Cause | Fine | Unread | None:
         return _without_deployment(facts) if facts.deployment is None else facts.deployment
     if (pool := facts.deployment.work_pool_name) and facts.run:
         return _moved_to_a_pool(facts, pool)
-    silent = seconds_ago(facts.deployment.last_polled, facts.now)
+    return starter_without_pool(facts, facts.deployment)
+
+
+def starter_without_pool(facts: Facts, deployment: Deployment) -> Cause | Fine:
+    """What would start the runs of a deployment that has no work pool."""
+    silent = seconds_ago(deployment.last_polled, facts.now)
     if silent is not None and silent <= POLLED_WITHIN:
         return Fine(f"a flow.serve() process asks for the runs of {facts.deployment_name}")
-    return _nobody_serves(facts, facts.deployment)
+    if queue := queue_without_pool(facts, deployment):
+        return _pool_is_gone(facts, deployment, queue)
+    return _nobody_serves(facts, deployment)
 
 
 def _without_deployment(facts: Facts) -> Cause | None:
@@ -46,13 +53,40 @@ def _without_deployment(facts: Facts) -> Cause | None:
     )
 
 
+def queue_without_pool(facts: Facts, deployment: Deployment) -> str:
+    """Only a pool gives deployments and runs a queue; its name stays when pool or queue are deleted."""
+    if deployment.work_pool_name:
+        return ""
+    return deployment.work_queue_name or (facts.run.work_queue_name if facts.run else "")
+
+
+def _pool_is_gone(facts: Facts, deployment: Deployment, queue: str) -> Cause:
+    name = facts.deployment_name
+    source, url = f"deployment {name}", facts.links.deployment(deployment.id)
+    return Cause(
+        kind="no_work_pool",
+        summary=f"{name} has no work pool any more, so no worker finds its runs: the pool was deleted, or "
+        f"its queue '{queue}' was. (Prefect still knows the queue's name, but of no pool.)",
+        about=source,
+        evidence=[
+            evidence("work_pool_name", None, source, url=url),
+            evidence("work_queue_name", queue, source, url=url),
+            evidence("last_polled", deployment.last_polled or "never polled", source, now=facts.now),
+        ],
+        fix="Deploy it to a work pool that has a worker, the same one if only its queue is gone: "
+        f"{shell('prefect', 'deploy', '--name', deployment.name, '--pool', 'POOL')}. Runs that wait already "
+        "stay without a pool: cancel them and start new ones.",
+    )
+
+
 def _moved_to_a_pool(facts: Facts, pool: str) -> Cause:
     assert facts.run is not None
+    queue = facts.run.work_queue_name
+    why = f"its own pool, or queue '{queue}' in it, was deleted" if queue else "it had no work pool then"
     return Cause(
         kind="no_work_pool",
         summary=f"The run has no work pool, so no worker finds it. {facts.deployment_name} now uses "
-        f"work pool '{pool}', but a run stays where it was made (it had no work pool then, or that one was "
-        "deleted).",
+        f"work pool '{pool}', but a run stays where it was made ({why}).",
         about=f"deployment {facts.deployment_name}",
         evidence=[
             evidence("work_pool_name", None, f"flow run {facts.run.name}"),
@@ -70,7 +104,10 @@ def _nobody_serves(facts: Facts, deployment: Deployment) -> Cause:
     if polled:
         kind = "serve_stopped"
         last = f"the last one that asked for its runs did so at {moment(polled, facts.now)}"
-        what = f"{name} has no work pool, and its `flow.serve()` process is gone: {last}."
+        what = (
+            f"{name} has no work pool, and its `flow.serve()` process is gone: {last}. (Or it had a work "
+            "pool, and that was deleted.)"
+        )
     else:
         kind = "no_work_pool"
         what = (
@@ -86,7 +123,8 @@ def _nobody_serves(facts: Facts, deployment: Deployment) -> Cause:
             evidence("status", deployment.status or None, source, url=url),
             evidence("last_polled", polled or "never polled", source, url=url, now=facts.now),
         ],
-        fix="Start its `flow.serve()` process again, or deploy it to a work pool that has a worker: "
+        fix=f"{'Start its `flow.serve()` process again' if polled else 'Serve it with `flow.serve()`'}, or "
+        "deploy it to a work pool that has a worker: "
         f"{shell('prefect', 'deploy', '--name', deployment.name, '--pool', 'POOL')}.",
     )
 

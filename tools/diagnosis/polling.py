@@ -6,7 +6,7 @@ from datetime import datetime
 
 from tools.diagnosis.facts import Check, Facts, Unread
 from tools.diagnosis.models import Cause, Evidence, Fine, evidence, moment
-from tools.diagnosis.words import MAX_NAMED, listed, runs_named
+from tools.diagnosis.words import MAX_NAMED, counted, listed, runs_named
 from tools.models import Deployment, FlowRun, Worker, WorkPool, WorkQueue
 from tools.pool_types import pool_type
 from tools.runs import worker_of
@@ -19,8 +19,10 @@ def a_worker_is_online(facts: Facts) -> Cause | Fine | Unread | None:
     if not facts.needs_a_start or not isinstance(pool, WorkPool):
         return None
     needs = pool_type(pool.type).needs
+    if needs == "nobody":
+        return _needs_no_worker(facts, pool)
     if needs != "worker":
-        return Fine(f"work pool '{pool.name}' ({pool.type}) needs no worker") if needs == "nobody" else None
+        return None
     if not isinstance(workers, tuple):
         return workers
     alive = [worker for worker in workers if is_alive(worker, facts.now)]
@@ -29,6 +31,24 @@ def a_worker_is_online(facts: Facts) -> Cause | Fine | Unread | None:
             f"worker {listed([worker.name for worker in alive])} of work pool '{pool.name}' is ONLINE"
         )
     return _offline(facts, pool, workers) if workers else _no_worker(facts, pool)
+
+
+def _needs_no_worker(facts: Facts, pool: WorkPool) -> Cause | Fine:
+    if facts.links.is_cloud:
+        return Fine(f"work pool '{pool.name}' ({pool.type}) needs no worker")
+    source = f"work pool {pool.name}"
+    return Cause(
+        kind="cloud_only_pool",
+        summary=f"Work pool '{pool.name}' is of type {pool.type}: the runs of such a pool are started by "
+        "Prefect Cloud itself, and this server is not Prefect Cloud, so nothing starts them.",
+        about=source,
+        evidence=[
+            evidence("type", pool.type, source, url=facts.links.work_pool(pool.name)),
+            evidence("status", pool.status or None, source),
+        ],
+        fix="Move the deployment to a work pool of a type that a worker serves (process, docker, kubernetes, "
+        "…) with `prefect deploy --pool POOL`, then start its late runs anew: they stay in the old pool.",
+    )
 
 
 def _no_worker(facts: Facts, pool: WorkPool) -> Cause:
@@ -55,7 +75,7 @@ def _offline(facts: Facts, pool: WorkPool, workers: Sequence[Worker]) -> Cause:
     newest = workers[0]
     silent = seconds_ago(newest.last_heartbeat_time, facts.now)
     ago = f", silent for {in_words(silent)}" if silent is not None else ""
-    others = f" (and {len(workers) - 1} others, longer ago)" if len(workers) > 1 else ""
+    others = f" (and {counted(len(workers) - 1, 'other')}, longer ago)" if len(workers) > 1 else ""
     shown = "" if newest.status == "OFFLINE" else ", though Prefect still shows ONLINE"
     return Cause(
         kind="worker_offline",

@@ -1,72 +1,51 @@
 """Reads the facts about one run: side by side, each within its own time, and never more than is needed.
 
 Three rounds: what the run itself leads to, what those things lead to, whether holders of slots still live.
-A read that fails leaves an `Unread` in its place; nothing here raises for it.
 """
 
-import asyncio
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any
 
-from knowledge.errors import ExpectedError
-from tools.diagnosis import running, slots
+from tools.diagnosis import slots, waiting
 from tools.diagnosis.facts import Facts, Read, Unread
-from tools.diagnosis.liveness import HEARTBEAT, PROCESS_ENDED, when_ended
+from tools.diagnosis.liveness import HEARTBEAT, PROCESS_ENDED
 from tools.diagnosis.place import AUTOMATION_ACTED, PAUSED
+from tools.diagnosis.reads import (
+    ACTIVE,
+    EVENTS_KEPT,
+    MAX_HOLDERS,
+    artifacts,
+    attempt,
+    children,
+    ended_processes,
+    events_of,
+    events_of_runs,
+    flow_name,
+    last_log,
+    limits,
+    pool_workers_of,
+    queues,
+    runs,
+    states,
+    tag_holders,
+    together,
+    upcoming,
+    waiting_runs,
+    waiting_tasks,
+)
 from tools.diagnosis.stopped import automation_id_in
-from tools.errors import NotFound
 from tools.failure.analysis import analyse
 from tools.lateness import overdue_filter
-from tools.models import (
-    Deployment,
-    Event,
-    FlowRun,
-    GlobalLimit,
-    LogLine,
-    State,
-    TaskRun,
-    Worker,
-    WorkPool,
-    WorkQueue,
-)
+from tools.models import Deployment, FlowRun, GlobalLimit, WorkPool, WorkQueue
 from tools.prefect_client import Filters, PrefectClient
-from tools.workers import newest_workers
 
-T = TypeVar("T")
-
-# A server that is well answers each of these within tens of milliseconds; analysing logs takes longer.
-READ_SECONDS = 5.0
+# Reading what an analysis needs of a log takes longer than a single read.
 ANALYSIS_SECONDS = 20.0
-MAX_ACTIVE = 200
-MAX_TASKS = 50
-MAX_HOLDERS = 20
-MAX_ARTIFACTS = 20
-MAX_UPCOMING = 3
+# A run in one of these is, or is to be, somewhere; so is the next run of a deployment that has none.
+IN_A_PLACE = frozenset({"", "SCHEDULED", "PENDING", "RUNNING", "PAUSED", "CANCELLING"})
 # Each takes two requests.
 MAX_TAGS = 1
-# Servers keep events for seven days unless told otherwise.
-EVENTS_KEPT = timedelta(days=14)
-ACTIVE: Mapping[str, Any] = {"state": {"type": {"any_": ["RUNNING", "PENDING"]}}}
-
-
-async def attempt(what: str, work: Awaitable[T], *, seconds: float = READ_SECONDS) -> T | Unread | None:
-    """The thing; None where the server knows no such thing; Unread where it could not be looked at."""
-    try:
-        async with asyncio.timeout(seconds):
-            return await work
-    except TimeoutError:
-        return Unread(what, f"no answer within {seconds:g} s")
-    except NotFound:
-        return None
-    except ExpectedError as error:
-        return Unread(what, error.message)
-
-
-async def together(reads: Mapping[str, Awaitable[Any]]) -> dict[str, Any]:
-    """All at the same time; results by name."""
-    return dict(zip(reads, await asyncio.gather(*reads.values()), strict=True))
 
 
 async def read_facts(prefect: PrefectClient, known: Facts) -> Facts:
@@ -84,10 +63,6 @@ def _named(facts: Facts) -> Facts:
     return replace(facts, deployment_name=full)
 
 
-async def _flow_name(prefect: PrefectClient, flow_id: str) -> str | None:
-    return (await prefect.flow_names([flow_id])).get(flow_id)
-
-
 # -- what the run leads to --
 
 
@@ -97,9 +72,9 @@ def _first_round(prefect: PrefectClient, facts: Facts) -> dict[str, Awaitable[An
     if run and run.deployment_id and facts.deployment is None:
         reads["deployment"] = attempt("the deployment", prefect.deployment(run.deployment_id))
     if run and not facts.deployment_name:
-        reads["flow"] = attempt("the flow's name", _flow_name(prefect, run.flow_id))
+        reads["flow"] = attempt("the flow's name", flow_name(prefect, run.flow_id))
     if facts.about_deployment and isinstance(facts.deployment, Deployment):
-        reads["upcoming"] = attempt("the scheduled runs to come", _upcoming(prefect, facts))
+        reads["upcoming"] = attempt("the scheduled runs to come", upcoming(prefect, facts))
     reads |= _place(prefect, facts)
     if run:
         reads |= _by_state(prefect, facts, run)
@@ -108,17 +83,17 @@ def _first_round(prefect: PrefectClient, facts: Facts) -> dict[str, Awaitable[An
 
 def _place(prefect: PrefectClient, facts: Facts) -> dict[str, Awaitable[Any]]:
     pool = _pool_name(facts)
-    if not pool or facts.state not in ("", "SCHEDULED", "PENDING", "RUNNING", "CANCELLING"):
+    if not pool or facts.state not in IN_A_PLACE:
         return {}
     reads: dict[str, Awaitable[Any]] = {
         "pool": attempt(f"work pool '{pool}'", prefect.work_pool(pool)),
         "workers": attempt(f"the workers of work pool '{pool}'", pool_workers_of(prefect, pool)),
     }
     if facts.needs_a_start:
-        reads["queues"] = attempt(f"the queues of work pool '{pool}'", _queues(prefect, pool))
+        reads["queues"] = attempt(f"the queues of work pool '{pool}'", queues(prefect, pool))
     if facts.run and facts.needs_a_start and not facts.is_ahead:
         in_pool: Filters = {"work_pools": {"name": {"any_": [pool]}}, "flow_runs": ACTIVE}
-        reads["active"] = attempt(f"the active runs in work pool '{pool}'", _runs(prefect, in_pool))
+        reads["active"] = attempt(f"the active runs in work pool '{pool}'", runs(prefect, in_pool))
     return reads
 
 
@@ -126,30 +101,6 @@ def _pool_name(facts: Facts) -> str:
     if facts.run:
         return facts.run.work_pool_name
     return facts.deployment.work_pool_name if isinstance(facts.deployment, Deployment) else ""
-
-
-async def pool_workers_of(prefect: PrefectClient, pool: str) -> tuple[Worker, ...]:
-    return tuple(await newest_workers(prefect, pool))
-
-
-async def _queues(prefect: PrefectClient, pool: str) -> tuple[WorkQueue, ...]:
-    return tuple(await prefect.work_queues(pool))
-
-
-async def _runs(prefect: PrefectClient, filters: Filters) -> tuple[FlowRun, ...]:
-    """The longest going first."""
-    return tuple(await prefect.flow_runs(filters, limit=MAX_ACTIVE, sort="START_TIME_ASC"))
-
-
-async def _upcoming(prefect: PrefectClient, facts: Facts) -> tuple[FlowRun, ...]:
-    assert isinstance(facts.deployment, Deployment)
-    wanted = {
-        "deployment_id": {"any_": [facts.deployment.id]},
-        "state": {"type": {"any_": ["SCHEDULED"]}},
-        "expected_start_time": {"after_": facts.now.isoformat()},
-    }
-    rows = await prefect.flow_runs({"flow_runs": wanted}, limit=MAX_UPCOMING, sort="EXPECTED_START_TIME_ASC")
-    return tuple(rows)
 
 
 def _by_state(prefect: PrefectClient, facts: Facts, run: FlowRun) -> dict[str, Awaitable[Any]]:
@@ -160,11 +111,11 @@ def _by_state(prefect: PrefectClient, facts: Facts, run: FlowRun) -> dict[str, A
             since = run.created or facts.now - EVENTS_KEPT
             return {
                 "events": attempt(
-                    "the run's events", _events(prefect, facts, [run.id], [AUTOMATION_ACTED], since)
+                    "the run's events", events_of_runs(prefect, facts, [run.id], [AUTOMATION_ACTED], since)
                 )
             }
         case "COMPLETED":
-            return {"artifacts": attempt("the run's artifacts", _artifacts(prefect, run))}
+            return {"artifacts": attempt("the run's artifacts", artifacts(prefect, run))}
         case "FAILED" | "CRASHED":
             return _of_failed(prefect, run)
         case "CANCELLED":
@@ -176,23 +127,21 @@ def _of_running(prefect: PrefectClient, facts: Facts, run: FlowRun) -> dict[str,
     since = run.state.timestamp or facts.now - EVENTS_KEPT
     told = [PROCESS_ENDED, HEARTBEAT]
     return {
-        "events": attempt("the run's events", _events(prefect, facts, [run.id], told, since)),
-        "last_log": attempt("the run's log", _last_log(prefect, run)),
-        "waiting_tasks": attempt("the run's tasks", _waiting_tasks(prefect, run)),
-        "limits": attempt("the concurrency limits", _limits(prefect)),
+        "events": attempt("the run's events", events_of_runs(prefect, facts, [run.id], told, since)),
+        "last_log": attempt("the run's log", last_log(prefect, run)),
+        "waiting_tasks": attempt("the run's tasks", waiting_tasks(prefect, run)),
+        "limits": attempt("the concurrency limits", limits(prefect)),
     }
 
 
 def _of_cancelled(prefect: PrefectClient, facts: Facts, run: FlowRun) -> dict[str, Awaitable[Any]]:
     since = run.created or facts.now - EVENTS_KEPT
     return {
-        "states": attempt("the run's earlier states", _states(prefect, run)),
-        "events": attempt("the run's events", _events(prefect, facts, [run.id], [AUTOMATION_ACTED], since)),
+        "states": attempt("the run's earlier states", states(prefect, run)),
+        "events": attempt(
+            "the run's events", events_of_runs(prefect, facts, [run.id], [AUTOMATION_ACTED], since)
+        ),
     }
-
-
-async def _states(prefect: PrefectClient, run: FlowRun) -> tuple[State, ...]:
-    return tuple(await prefect.flow_run_states(run.id))
 
 
 def _of_failed(prefect: PrefectClient, run: FlowRun) -> dict[str, Awaitable[Any]]:
@@ -204,51 +153,6 @@ def _of_failed(prefect: PrefectClient, run: FlowRun) -> dict[str, Awaitable[Any]
     if run.state.type == "CRASHED" and (pool := run.work_pool_name):
         reads["pool"] = attempt(f"work pool '{pool}'", prefect.work_pool(pool))
     return reads
-
-
-async def _events(
-    prefect: PrefectClient, facts: Facts, run_ids: Iterable[str], told: Sequence[str], since: datetime
-) -> tuple[Event, ...]:
-    return await _events_of(prefect, facts, [f"prefect.flow-run.{id_}" for id_ in run_ids], told, since)
-
-
-async def _events_of(
-    prefect: PrefectClient, facts: Facts, resources: Sequence[str], told: Sequence[str], since: datetime
-) -> tuple[Event, ...]:
-    # The server's clock may be ahead of ours.
-    until = facts.now + timedelta(minutes=5)
-    page = await prefect.events(resources=resources, prefixes=told, since=since, until=until)
-    return page.events
-
-
-async def _last_log(prefect: PrefectClient, run: FlowRun) -> LogLine | None:
-    lines = await prefect.logs({"flow_run_id": {"any_": [run.id]}}, limit=1)
-    return lines[0] if lines else None
-
-
-async def _waiting_tasks(prefect: PrefectClient, run: FlowRun) -> tuple[TaskRun, ...]:
-    mine: Filters = {
-        "flow_runs": {"id": {"any_": [run.id]}},
-        "task_runs": {"state": {"type": {"any_": ["PENDING"]}}},
-    }
-    return tuple(await prefect.task_runs(mine, limit=MAX_TASKS))
-
-
-async def _limits(prefect: PrefectClient) -> tuple[GlobalLimit, ...]:
-    return tuple(await prefect.concurrency_limits())
-
-
-async def _children(prefect: PrefectClient, run: FlowRun) -> tuple[FlowRun, ...]:
-    mine = {
-        "parent_flow_run_id": {"any_": [run.id]},
-        "state": {"type": {"any_": ["SCHEDULED", "PENDING", "PAUSED"]}},
-    }
-    return await _runs(prefect, {"flow_runs": mine})
-
-
-async def _artifacts(prefect: PrefectClient, run: FlowRun) -> tuple[str, ...]:
-    rows = await prefect.artifacts(run.id, limit=MAX_ARTIFACTS)
-    return tuple(dict.fromkeys(row.key for row in rows if row.key))
 
 
 # -- what those things lead to --
@@ -263,7 +167,7 @@ def _second_round(prefect: PrefectClient, facts: Facts) -> dict[str, Awaitable[A
     if isinstance(facts.limits, tuple):
         reads |= _about_limits(prefect, facts, facts.limits)
     if facts.run and facts.state == "RUNNING" and "tag_holders" not in reads:
-        reads["children"] = attempt("the run's subflows", _children(prefect, facts.run))
+        reads["children"] = attempt("the run's subflows", children(prefect, facts.run))
     if facts.run and (id_ := automation_id_in(facts)):
         reads["automation"] = attempt(f"automation {id_}", prefect.automation(id_))
     return reads
@@ -277,15 +181,11 @@ def _about_pool(prefect: PrefectClient, facts: Facts, pool: WorkPool) -> dict[st
     if paused:
         since = facts.now - EVENTS_KEPT
         told = [*PAUSED, AUTOMATION_ACTED]
-        reads["pool_events"] = attempt("the pool's events", _events_of(prefect, facts, paused, told, since))
+        reads["pool_events"] = attempt("the pool's events", events_of(prefect, facts, paused, told, since))
     if facts.run and slots.is_full(pool):
         due: Filters = {"work_pools": {"name": {"any_": [pool.name]}}, "flow_runs": overdue_filter(facts.now)}
-        reads["waiting"] = attempt(f"the waiting runs of work pool '{pool.name}'", _waiting(prefect, due))
+        reads["waiting"] = attempt(f"the waiting runs of work pool '{pool.name}'", waiting_runs(prefect, due))
     return reads
-
-
-async def _waiting(prefect: PrefectClient, filters: Filters) -> tuple[FlowRun, ...]:
-    return tuple(await prefect.flow_runs(filters, limit=MAX_ACTIVE, sort="EXPECTED_START_TIME_ASC"))
 
 
 def _about_deployment(
@@ -296,10 +196,10 @@ def _about_deployment(
     cancelled = facts.state == "CANCELLED"
     if limit and limit.active_slots >= limit.limit > 0 and (cancelled or facts.needs_a_start):
         mine: Filters = {"flow_runs": {**ACTIVE, "deployment_id": {"any_": [deployment.id]}}}
-        reads["deployment_active"] = attempt("the deployment's active runs", _runs(prefect, mine))
+        reads["deployment_active"] = attempt("the deployment's active runs", runs(prefect, mine))
     if deployment.paused and facts.about_deployment and facts.state != "RUNNING":
         told = ["prefect.deployment.updated", AUTOMATION_ACTED]
-        events = _events_of(
+        events = events_of(
             prefect, facts, [f"prefect.deployment.{deployment.id}"], told, facts.now - EVENTS_KEPT
         )
         reads["deployment_events"] = attempt("the deployment's events", events)
@@ -311,26 +211,17 @@ def _about_limits(
 ) -> dict[str, Awaitable[Any]]:
     reads: dict[str, Awaitable[Any]] = {}
     if isinstance(facts.waiting_tasks, tuple):
-        full = running.full_tags(limits, facts.waiting_tasks)[:MAX_TAGS]
+        full = waiting.full_tags(limits, facts.waiting_tasks)[:MAX_TAGS]
         if full:
-            tags = [limit.name.removeprefix(running.TAG) for limit in full]
-            reads["tag_holders"] = attempt("who holds the tag's slots", _tag_holders(prefect, tags))
+            tags = [limit.name.removeprefix(waiting.TAG) for limit in full]
+            reads["tag_holders"] = attempt("who holds the tag's slots", tag_holders(prefect, tags))
             return reads
-    if full := running.full_globals(limits):
+    if full := waiting.full_globals(limits):
         ids = [f"prefect.concurrency-limit.{limit.id}" for limit in full]
         told = ["prefect.concurrency-limit.acquired", "prefect.concurrency-limit.released"]
-        events = _events_of(prefect, facts, ids, told, facts.now - EVENTS_KEPT)
+        events = events_of(prefect, facts, ids, told, facts.now - EVENTS_KEPT)
         reads["limit_events"] = attempt("who holds the global concurrency limits", events)
     return reads
-
-
-async def _tag_holders(prefect: PrefectClient, tags: Sequence[str]) -> dict[str, tuple[FlowRun, ...]]:
-    holders = {}
-    for tag in tags:
-        tasks = (await prefect.tag_limit(tag)).active_slots
-        filters: Filters = {"task_runs": {"id": {"any_": list(tasks[:MAX_HOLDERS])}}}
-        holders[tag] = await _runs(prefect, filters) if tasks else ()
-    return holders
 
 
 # -- whether holders of slots still live --
@@ -342,7 +233,7 @@ def _third_round(prefect: PrefectClient, facts: Facts) -> dict[str, Awaitable[An
     if not holders:
         return {}
     since = min((run.state.timestamp for run in holders if run.state.timestamp), default=facts.now)
-    ended = _ended(prefect, facts, [run.id for run in holders], since)
+    ended = ended_processes(prefect, facts, [run.id for run in holders], since)
     return {"ended_processes": attempt("whether the holders' processes still run", ended)}
 
 
@@ -354,15 +245,8 @@ def _holders(facts: Facts) -> Iterable[FlowRun]:
     if isinstance(facts.deployment_active, tuple):
         yield from facts.deployment_active
     if isinstance(facts.tag_holders, Mapping):
-        for runs in facts.tag_holders.values():
-            yield from runs
-
-
-async def _ended(
-    prefect: PrefectClient, facts: Facts, run_ids: Sequence[str], since: datetime
-) -> dict[str, datetime]:
-    """When each one's process ended last, by run id."""
-    return when_ended(await _events(prefect, facts, run_ids, [PROCESS_ENDED], since))
+        for holders in facts.tag_holders.values():
+            yield from holders
 
 
 def unread_of(facts: Facts) -> Iterable[Unread]:

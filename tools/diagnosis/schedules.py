@@ -7,10 +7,11 @@ from datetime import datetime
 from tools.diagnosis import suggestions
 from tools.diagnosis.facts import Check, Facts, Unread
 from tools.diagnosis.models import Cause, Evidence, Fine, Hint, evidence, moment
+from tools.diagnosis.next_due import LAID_OUT_AHEAD, next_due
+from tools.diagnosis.place import queue_without_pool, starter_without_pool
 from tools.diagnosis.words import shell
 from tools.models import Deployment, Event, Schedule
 from tools.schedules import in_words as schedule_in_words
-from tools.workers import POLLED_WITHIN, seconds_ago
 
 AUTOMATION_ACTED = "prefect.automation.action.executed"
 CREATE = ("prefect", "deployment", "schedule", "create")
@@ -69,7 +70,7 @@ def _who_paused(facts: Facts, deployment: Deployment) -> tuple[str, list[Evidenc
             return f"by the automation '{name}' at {moment(event.occurred, facts.now)}", [proof]
     updated = next((event for event in _events(facts) if _is_pausing(event)), None)
     at = f" at {moment(updated.occurred, facts.now)}" if updated else ""
-    if not deployment.work_pool_name and deployment.last_polled:
+    if not deployment.work_pool_name and deployment.last_polled and not queue_without_pool(facts, deployment):
         proof = evidence(
             "last_polled", deployment.last_polled, f"deployment {facts.deployment_name}", now=facts.now
         )
@@ -114,7 +115,8 @@ def a_schedule_is_active(facts: Facts) -> Cause | Hint | None:
             else Hint(f"{facts.deployment_name} has no schedule: it only runs when it is started.")
         )
     off = [schedule for schedule in deployment.schedules if not schedule.active]
-    said = "; ".join(schedule_in_words(schedule) for schedule in off)
+    # That each is switched off is what the sentence says.
+    said = "; ".join(schedule_in_words(row.model_copy(update={"active": True})) for row in off)
     if len(off) < len(deployment.schedules):
         return Hint(f"One of its schedules is switched off: {said}.") if off else None
     what = "its schedule is inactive" if len(off) == 1 else f"each of its {len(off)} schedules is inactive"
@@ -142,10 +144,29 @@ def its_schedule_goes_on(facts: Facts) -> Cause | Fine | Unread | None:
     if facts.upcoming:
         due = facts.upcoming[0].expected_start_time
         return Fine(f"its next run is due at {moment(due, facts.now) if due else 'a time not told'}")
+    ahead = [at for schedule in active if (at := next_due(schedule, facts.now))]
+    if ahead and min(ahead) > facts.now + LAID_OUT_AHEAD:
+        return _far_ahead(facts, deployment, min(ahead))
     ends = [ending for schedule in active if (ending := rrule_end(schedule))]
-    if len(ends) == len(active):
+    if len(ends) == len(active) and not ahead:
         return _ended(facts, deployment, ends)
     return _no_runs_made(facts, deployment)
+
+
+def _far_ahead(facts: Facts, deployment: Deployment, due: datetime) -> Cause:
+    said = "; ".join(schedule_in_words(schedule) for schedule in deployment.schedules if schedule.active)
+    return Cause(
+        kind="next_run_far_ahead",
+        summary=f"{facts.deployment_name} has no run to come yet, as its schedule ({said}) comes due next at "
+        f"{moment(due, facts.now)}; Prefect makes runs at most {LAID_OUT_AHEAD.days} days ahead.",
+        about=f"deployment {facts.deployment_name}",
+        evidence=[
+            *schedule_evidence(facts, deployment),
+            evidence("scheduled runs to come", 0, f"flow runs of {facts.deployment_name}"),
+        ],
+        fix="Nothing, if that is meant; else change the schedule, or start a run by hand.",
+        action=suggestions.start_again(facts.deployment_name),
+    )
 
 
 def rrule_end(schedule: Schedule) -> str:
@@ -196,32 +217,20 @@ def _no_runs_made(facts: Facts, deployment: Deployment) -> Cause:
     )
 
 
-def serve_process_is_there(facts: Facts) -> Cause | None:
-    """A served deployment whose process is gone makes runs that nothing starts."""
+def something_starts_its_runs(facts: Facts) -> Cause | None:
+    """Of a deployment whose latest run has ended: without a pool, only a `flow.serve()` starts the next."""
     deployment = facts.deployment
     if not facts.about_deployment or not isinstance(deployment, Deployment) or facts.needs_a_start:
         return None
-    silent = seconds_ago(deployment.last_polled, facts.now)
-    if deployment.work_pool_name or deployment.paused or silent is None or silent <= POLLED_WITHIN:
+    if deployment.work_pool_name or deployment.paused:
         return None
-    return Cause(
-        kind="serve_stopped",
-        summary=f"The `flow.serve()` process of {facts.deployment_name} is gone: it last asked for runs at "
-        f"{moment(deployment.last_polled, facts.now) if deployment.last_polled else 'no time'}, so its next "
-        "runs will not start.",
-        about=f"deployment {facts.deployment_name}",
-        evidence=[
-            evidence(
-                "last_polled", deployment.last_polled, f"deployment {facts.deployment_name}", now=facts.now
-            )
-        ],
-        fix="Start its `flow.serve()` process again.",
-    )
+    found = starter_without_pool(facts, deployment)
+    return found if isinstance(found, Cause) else None
 
 
 CHECKS: tuple[Check, ...] = (
     deployment_is_not_paused,
     a_schedule_is_active,
     its_schedule_goes_on,
-    serve_process_is_there,
+    something_starts_its_runs,
 )

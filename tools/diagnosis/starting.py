@@ -15,6 +15,30 @@ STARTS_WITHIN = {"process": 60}
 OTHERS_START_WITHIN = 180
 
 
+def its_deployment_is_there(facts: Facts) -> Cause | None:
+    """Without it a worker knows neither the code nor the parameters of what it took."""
+    run = facts.run
+    if run is None or facts.state != "PENDING" or not _is_orphaned(facts):
+        return None
+    return Cause(
+        kind="deployment_deleted",
+        certainty="likely",
+        summary=f"Its deployment has been deleted, so most likely nothing can start it any more: it stays "
+        f"{run.state.name} and holds its slot.",
+        about="runs whose deployment has been deleted",
+        evidence=[
+            evidence("deployment_id", f"{run.deployment_id} (not found)", f"flow run {run.name}"),
+            evidence("state.timestamp", run.state.timestamp, f"flow run {run.name}", now=facts.now),
+        ],
+        fix="Cancel it, and start a run from a deployment that exists.",
+        action=suggestions.cancel([run]),
+    )
+
+
+def _is_orphaned(facts: Facts) -> bool:
+    return facts.run is not None and bool(facts.run.deployment_id) and facts.deployment is None
+
+
 def its_worker_is_there(facts: Facts) -> Cause | Fine | Unread | None:
     """A run whose worker died before it began stays PENDING for ever, never turns Late, and holds a slot."""
     if facts.state != "PENDING" or facts.run is None:
@@ -46,13 +70,21 @@ def its_worker_is_there(facts: Facts) -> Cause | Fine | Unread | None:
 
 def its_infrastructure_comes_up(facts: Facts) -> Cause | Fine | None:
     run, pool = facts.run, facts.pool
-    if facts.state != "PENDING" or run is None or isinstance(lost_worker(facts), LostWorker):
+    if facts.state != "PENDING" or run is None or _is_orphaned(facts):
         return None
+    if isinstance(lost_worker(facts), LostWorker):
+        return None
+    if run.expected_start_time and run.expected_start_time > facts.now:
+        # With --prefetch-seconds.
+        return Fine(
+            f"its worker took it ahead of its time: it is due {moment(run.expected_start_time, facts.now)}"
+        )
     kind = pool.type if isinstance(pool, WorkPool) else "process"
     if facts.state_seconds <= STARTS_WITHIN.get(kind, OTHERS_START_WITHIN):
         return Fine(f"it has been {run.state.name} for only {in_words(facts.state_seconds)}")
     worker = worker_of(run)
-    who = f"Worker '{worker}' is ONLINE and took it" if worker else "It was taken"
+    where = f" of work pool '{pool.name}'" if isinstance(pool, WorkPool) else ""
+    who = f"Worker '{worker}'{where} is ONLINE and took it" if worker else "It was taken"
     return Cause(
         kind="infrastructure_pending",
         certainty="likely",
@@ -111,7 +143,7 @@ def waits_for_a_retry(facts: Facts) -> Cause | None:
         kind="retry_pending",
         summary=f"It is AwaitingRetry after attempt {run.run_count} failed"
         + (f" ({said})" if said else "")
-        + f": {_retries_left(allowed, run.run_count)}, the next"
+        + f": {_retries_left(allowed, run.run_count)}the next attempt is due"
         + (f" at {moment(due, facts.now)}" if due else " soon")
         + ". Its process is alive and waits, so nothing is stuck.",
         about=f"flow run {run.name}",
@@ -128,8 +160,9 @@ def waits_for_a_retry(facts: Facts) -> Cause | None:
 
 
 def _retries_left(allowed: int, attempts: int) -> str:
+    """Nothing where the policy allows none, as of a retry that something else proposed."""
     left = max(0, allowed - attempts + 1)
-    return f"{left} of {allowed} retries {'is' if left == 1 else 'are'} left"
+    return f"{left} of {allowed} retries {'is' if left == 1 else 'are'} left, " if allowed else ""
 
 
 def _retry_is_lost(facts: Facts, lost: LostWorker) -> Cause:
@@ -151,4 +184,9 @@ def _retry_is_lost(facts: Facts, lost: LostWorker) -> Cause:
     )
 
 
-CHECKS: tuple[Check, ...] = (its_worker_is_there, its_infrastructure_comes_up, waits_for_a_retry)
+CHECKS: tuple[Check, ...] = (
+    its_deployment_is_there,
+    its_worker_is_there,
+    its_infrastructure_comes_up,
+    waits_for_a_retry,
+)

@@ -3,6 +3,7 @@
 import re
 from datetime import timedelta
 
+from tools.diagnosis import suggestions
 from tools.diagnosis.facts import Check, Facts, Unread
 from tools.diagnosis.liveness import LostWorker, lost_worker
 from tools.diagnosis.models import Cause, Evidence, Fine, evidence, moment
@@ -29,6 +30,26 @@ def somebody_resumes_it(facts: Facts) -> Cause | Unread | None:
     if wants_input:
         return _waits_for_input(facts, run)
     return _paused_by(facts, run, actor) if actor else _paused(facts, run)
+
+
+def its_process_waits(facts: Facts) -> Cause | None:
+    """A suspended run is started anew; one that is only paused goes on in the process that it has."""
+    run = facts.run
+    if run is None or run.state.name != "Paused":
+        return None
+    lost = lost_worker(facts)
+    if not isinstance(lost, LostWorker):
+        return None
+    return Cause(
+        kind="paused_process_gone",
+        certainty="likely",
+        summary=f"{lost.summary}, so the process that is to go on when it is resumed is most likely gone.",
+        about=lost.about,
+        evidence=[*lost.evidence],
+        fix="See on the worker's host whether its process still waits; if not, cancel the run and start it "
+        "again, as resuming would change nothing.",
+        action=suggestions.cancel([run]),
+    )
 
 
 def automation_of(facts: Facts) -> str:
@@ -136,7 +157,7 @@ def its_cancellation_ends(facts: Facts) -> Cause | Fine | Unread | None:
     return Cause(
         kind="stuck_cancelling",
         certainty="certain" if lost or not run.deployment_id else "likely",
-        summary=f"It is Cancelling for {in_words(facts.state_seconds)}. {who}{_given_up(facts, run)}",
+        summary=f"{who}{_given_up(facts, run)}",
         about=lost.about if lost else "runs in Cancelling",
         evidence=[*_state_evidence(facts, run), *(lost.evidence if lost else ())],
         fix="Wait for the server to end it; then see whether its process or container still runs, and stop "
@@ -146,9 +167,11 @@ def its_cancellation_ends(facts: Facts) -> Cause | Fine | Unread | None:
 
 def _who_is_missing(run: FlowRun, lost: LostWorker | None) -> str:
     if lost:
-        return f"{lost.summary}, so nobody ends its process."
+        return f"{lost.summary}, so nobody ends its process and it stays Cancelling."
     if not run.deployment_id:
-        return "It was started outside of a deployment, so no worker can end its process."
+        return (
+            "It was started outside of a deployment, so no worker can end its process: it stays Cancelling."
+        )
     return f"Its worker '{worker_of(run)}' is ONLINE but has not ended its process; its log says why."
 
 
@@ -157,8 +180,8 @@ def _given_up(facts: Facts, run: FlowRun) -> str:
         return ""
     at = run.state.timestamp + GIVES_UP_AFTER
     if at > facts.now:
-        return f" The server itself writes Cancelled at about {moment(at, facts.now)}."
+        return f" The server itself writes Cancelled at about {moment(at, facts.now)}, after 300 s."
     return " The server should have written Cancelled by itself after 300 s; its cleanup service may be off."
 
 
-CHECKS: tuple[Check, ...] = (somebody_resumes_it, its_cancellation_ends)
+CHECKS: tuple[Check, ...] = (somebody_resumes_it, its_process_waits, its_cancellation_ends)

@@ -12,7 +12,7 @@ from typing import Any
 from tools.diagnosis.facts import Read, Unread
 from tools.diagnosis.liveness import HEARTBEAT, PROCESS_ENDED
 from tools.diagnosis.place import AUTOMATION_ACTED, PAUSED
-from tools.diagnosis.reading import EVENTS_KEPT, attempt, pool_workers_of, together
+from tools.diagnosis.reads import EVENTS_KEPT, attempt, pool_workers_of, together
 from tools.diagnosis.running import ALIVE_WITHIN
 from tools.diagnosis.survey import Scope, Survey, may_have_ended
 from tools.lateness import overdue_filter

@@ -6,7 +6,8 @@ from tools.diagnosis.engine import Findings
 from tools.diagnosis.facts import Facts
 from tools.diagnosis.models import Cause, moment
 from tools.diagnosis.words import counted
-from tools.models import FlowRun, iso
+from tools.models import FlowRun, WorkPool, iso
+from tools.pool_types import pool_type
 from tools.run_rows import run_seconds, shorten
 from tools.workers import in_words
 
@@ -69,14 +70,15 @@ def _ended(facts: Facts, run: FlowRun, name: str) -> str:
     at = f" at {moment(run.end_time, facts.now)}" if run.end_time else ""
     made = facts.artifacts if isinstance(facts.artifacts, tuple) else ()
     keys = f" It made {counted(len(made), 'artifact')}: {', '.join(made)}." if made else ""
-    said = (
-        f" Its state says: {run.state.message}" if run.state.type == "CANCELLED" and run.state.message else ""
-    )
-    return f"{name} {run.state.type}{took}{at}.{keys}{said}"
+    return f"{name} {run.state.type}{took}{at}.{keys}"
 
 
 def _duration(seconds: float) -> str:
     return f"{seconds:.1f} s" if seconds < 10 else in_words(int(seconds))
+
+
+def _is_started_by_cloud(facts: Facts) -> bool:
+    return isinstance(facts.pool, WorkPool) and pool_type(facts.pool.type).needs == "nobody"
 
 
 def _nothing_found(facts: Facts) -> str:
@@ -84,10 +86,17 @@ def _nothing_found(facts: Facts) -> str:
     match facts.state:
         case "RUNNING":
             return "Nothing wrong is to be seen with it."
+        case "PENDING" if facts.due and facts.due > facts.now:
+            return f"A worker took it ahead of its time; it is due {moment(facts.due, facts.now)}."
         case "PENDING":
             return "It is being started; nothing wrong is to be seen yet."
         case "CANCELLING":
             return "Its worker is there and ends it within moments."
+        case "SCHEDULED" if facts.late_seconds and _is_started_by_cloud(facts):
+            return (
+                "Nothing that the API shows holds it up; Prefect Cloud should start it within moments. "
+                "If it stays, look at the credentials block of its work pool."
+            )
         case "SCHEDULED" if facts.late_seconds:
             return (
                 "Nothing that the API shows holds it up; a worker should take it at its next poll. "

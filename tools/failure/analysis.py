@@ -185,6 +185,9 @@ def _analysis(
 def _counts(tasks: BadTasks) -> TaskCounts:
     return TaskCounts(
         failed=len(tasks.failed),
+        subflow=next(
+            (id_ for task in tasks.failed if (id_ := task.state.state_details.child_flow_run_id)), None
+        ),
         held_back=tasks.held_back,
         running=[shorten(task.name) for task in tasks.cut_off[:MAX_RUNNING]],
         truncated=tasks.truncated,

@@ -61,6 +61,7 @@ class TaskCounts(Result):
     """Task runs of the flow run that did not reach COMPLETED."""
 
     failed: int = Field(description="FAILED or CRASHED")
+    subflow: str | None = Field(None, description="id of the first flow run that it started and that failed")
     held_back: int = Field(description="never ran, as a task before them failed (NotReady)")
     running: list[str] = Field(default_factory=list, description="that were RUNNING when the run crashed")
     truncated: bool = Field(description="whether there are more than these")

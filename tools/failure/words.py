@@ -78,6 +78,8 @@ def _tolerated(tasks: TaskCounts) -> list[str]:
     """Task runs that failed, which is not why the flow did."""
     if not tasks.failed:
         return []
+    if tasks.subflow and tasks.failed == 1:
+        return [f"Before that, a flow run that it had started failed: ask `why {tasks.subflow}`."]
     return [f"Before that, {tasks.failed} of its task runs failed, and the flow went on."]
 
 

@@ -1,0 +1,1 @@
+"""The border that all text of an answer passes on its way to people."""

@@ -1,0 +1,1 @@
+"""What was begun is followed to its end."""

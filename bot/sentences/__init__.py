@@ -1,0 +1,1 @@
+"""Sentences about the workspace, understood and acted upon without a model."""
