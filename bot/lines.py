@@ -59,11 +59,12 @@ async def read_answer(prompt: str) -> str:
     Raises EOFError at its end, Interrupted at a Ctrl-C. No thread waits in `input()`: it could not be ended,
     and would take the line that the person types next.
     """
-    sys.stdout.write(_printable(prompt))
-    sys.stdout.flush()
     loop, keyboard = asyncio.get_running_loop(), sys.stdin.fileno()
     typed: list[bytes] = []
     with interrupts() as woken:
+        # Not before: whoever sees the question may press Ctrl-C at once.
+        sys.stdout.write(_printable(prompt))
+        sys.stdout.flush()
 
         def read() -> None:
             typed.append(os.read(keyboard, MAX_LINE))
