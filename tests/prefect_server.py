@@ -11,6 +11,7 @@ from pathlib import Path
 
 import httpx
 
+from bot.demo.server import SERVER
 from tools.connection import PrefectConnection, resolve_connection
 
 # 10 s on two idle cores, a third of it database migrations; a busy machine needs several times that.
@@ -31,9 +32,6 @@ SETTINGS = {
     "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_FLUSH_INTERVAL": "0.2",
     "PREFECT_SERVER_SERVICES_CANCELLATION_CLEANUP_LOOP_SECONDS": "2",
 }
-# Collecting a left-over SQLite cursor makes the server's only thread wait for that connection's lock, and with it
-# whoever holds the lock: under load each standstill lasts 60 s. A test's server lives shorter than its cycles matter.
-SERVER = "import gc; gc.disable(); from prefect.cli import app; app()"
 FOREIGN = ("PREFECT_", "SLACK_", "OPENAI_", "ASK_MARVIN_", "CHROMA_")
 PROXIES = frozenset({"http_proxy", "https_proxy", "all_proxy", "no_proxy", "ftp_proxy"})
 

@@ -292,7 +292,11 @@ def states(api: httpx.AsyncClient, *names: str) -> Callable[[], Awaitable[list[d
 @needs_proc
 async def test_the_demo_is_deployed_runs_what_is_triggered_and_leaves_nothing(tmp_path: Path) -> None:
     said: list[str] = []
-    async with DemoPrefect(tmp_path, said.append) as demo, httpx.AsyncClient(base_url=demo.api_url) as api:
+    async with (
+        DemoPrefect(tmp_path, said.append) as demo,
+        # Its first runs and its worker start at the same time, on however few cores.
+        httpx.AsyncClient(base_url=demo.api_url, timeout=30) as api,
+    ):
         assert demo.deployments == NAMES
         assert said[-1].startswith("4 deployments are ready after ")
         assert "<html" in (await api.get(demo.ui_url, follow_redirects=True)).text
