@@ -1,7 +1,6 @@
 """A real Prefect server for the tests, apart from anything that the machine has of Prefect."""
 
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -11,7 +10,7 @@ from pathlib import Path
 
 import httpx
 
-from bot.demo.server import SERVER
+from bot.demo.server import SERVER, free_port
 from tools.connection import PrefectConnection, resolve_connection
 
 # 10 s on two idle cores, a third of it database migrations; a busy machine needs several times that.
@@ -45,12 +44,6 @@ def clean_environment(folder: Path) -> dict[str, str]:
     """The machine's environment without what leads elsewhere; home and PREFECT_HOME are in `folder`."""
     machine = {name: value for name, value in os.environ.items() if not is_foreign(name)}
     return {**machine, **SETTINGS, "HOME": str(folder), "PREFECT_HOME": str(folder / "prefect")}
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager

@@ -11,10 +11,10 @@ import pytest
 from slack_bolt import BoltResponse
 from slack_bolt.async_app import AsyncApp
 
+from bot.demo.server import free_port
 from bot.settings import Settings
 from bot.slack.http_server import MAX_BODY, MAX_HEADERS, listening
 from bot.slack.transport import State
-from tests.prefect_server import free_port
 
 SECRET = "a-signing-secret"
 SOON = 0.3

@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from bot.app import DATABASE_FILE, App
+from bot.demo.server import free_port
 from bot.inbox import Delivery
 from bot.slack.serve import run
 from knowledge.errors import BadInput, Refused
@@ -15,7 +16,6 @@ from tests.fakes.model import FakeModel, Say
 from tests.fakes.slack import FakeSlack
 from tests.fakes.slack_world import ADA, ADMIN, CHANNEL, GUEST, TEAM
 from tests.house import AppFactory, model_variables
-from tests.prefect_server import free_port
 from tests.serving import ANSWERED_WITHIN, answered, running, serving, slack_variables
 from tests.waiting import until
 

@@ -3,10 +3,11 @@ from typing import Any
 
 import pytest
 
+from bot.demo.server import free_port
 from knowledge.errors import BadInput, ExpectedError, Refused, Unreachable
 from tests.fakes.prefect import SILENCE, Answer, ScriptedPrefect, scripted_prefect
 from tests.prefect_seed import Seed
-from tests.prefect_server import connection_to, free_port
+from tests.prefect_server import connection_to
 from tools.errors import NotFound
 from tools.prefect_client import Filters, PrefectClient
 

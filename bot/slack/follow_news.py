@@ -9,7 +9,6 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.cards.book import CardBook
 from bot.cards.table import Card
-from bot.events import Offer
 from bot.follow.followup import Explained, explained
 from bot.follow.run_words import BAD
 from bot.follow.watch import CANCEL
@@ -77,7 +76,7 @@ class News:
             return False
         card = await self._card(watch)
         told = await self._explained(watch, kind, runs)
-        offers = [self._typed(watch, card, offer) for offer in told.offers]
+        offers = self._prefects.as_typed(told.offers, watch.workspace, card.message_channel)
         message = notice_message(self._apart(watch, card), kind, runs[0], mentions_of(card), told, offers)
         return await self._post(watch, card, kind, message)
 
@@ -95,11 +94,6 @@ class News:
         card = await card_of(self._cards, watch)
         check_place(self._policy, watch, card)
         return card
-
-    def _typed(self, watch: Watch, card: Card, offer: Offer) -> Offer:
-        """As one has to type it in that channel."""
-        command = self._prefects.typed(watch.workspace, card.message_channel, offer.command)
-        return replace(offer, command=command)
 
     def _apart(self, watch: Watch, card: Card) -> Followed:
         """For a message of its own, which has to say what the card says beside."""
